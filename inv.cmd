@@ -1,0 +1,27 @@
+@echo off
+rem Runs Invoke from the project's own .venv on Windows; makes it on first use (see ./inv).
+setlocal
+set "root=%~dp0"
+set "venv=%root%.venv"
+set "wanted=%root%requirements\inv.txt"
+fc /b "%wanted%" "%venv%\.made-from.txt" >nul 2>&1 && goto run
+py -3 -c "import sys; sys.exit(sys.version_info < (3, 11))" >nul 2>&1 || (
+    echo inv: Python 3.11 or newer is needed. Install it: winget install Python.Python.3.12 1>&2
+    exit /b 3
+)
+echo inv: making .venv ^(once; takes under a minute^) 1>&2
+where uv >nul 2>&1 && (
+    uv venv --quiet --clear --python 3 "%venv%" || goto failed
+    uv pip install --quiet --python "%venv%" --require-hashes -r "%wanted%" || goto failed
+    goto made
+)
+py -3 -m venv --clear "%venv%" || goto failed
+"%venv%\Scripts\python" -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r "%wanted%" || goto failed
+:made
+copy /y "%wanted%" "%venv%\.made-from.txt" >nul
+:run
+"%venv%\Scripts\inv" --search-root "%root%." %*
+exit /b %errorlevel%
+:failed
+echo inv: could not make .venv. Check the network and the free disk, then run the same again. 1>&2
+exit /b 3

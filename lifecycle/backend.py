@@ -1,0 +1,240 @@
+"""A backend: one `env/<name>.env`, parsed and checked, and where each value came from."""
+
+import difflib
+import io
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv.parser import parse_stream
+
+from lifecycle.errors import ConfigError
+from lifecycle.host import GIB
+from lifecycle.keys import KEYS, Key
+
+PROCESS = "process environment"
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value and where it came from, e.g. `env/cpu.env:3`."""
+
+    text: str
+    source: str
+
+
+Settings = dict[str, Setting]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What one server should be. Its name is its env file's stem, and so its state folder,
+    its nox session and its metrics label.
+    """
+
+    name: str
+    settings: Mapping[str, Setting] = field(repr=False)
+
+    def get(self, key: str) -> str:
+        """The text of a key; "" when unset."""
+        setting = self.settings.get(key)
+        return setting.text if setting else ""
+
+    @property
+    def gpu(self) -> str:
+        """`cpu`, `cuda` or `rocm`."""
+        return self.get("GPU")
+
+    @property
+    def runtime(self) -> str:
+        """`venv` or `docker`."""
+        return self.get("RUNTIME") or ("venv" if self.gpu == "cpu" else "docker")
+
+    @property
+    def port(self) -> int:
+        """The port on 127.0.0.1."""
+        return int(self.get("PORT"))
+
+    @property
+    def url(self) -> str:
+        """The server's root, without `/v1`."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def model(self) -> str:
+        """A catalogue name, a folder, or a repo id."""
+        return self.get("MODEL")
+
+    @property
+    def served_name(self) -> str:
+        """The model name clients use."""
+        return self.get("SERVED_NAME") or self.model.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def kv_cache_bytes(self) -> int:
+        """RAM for the KV cache of a CPU server."""
+        return int(float(self.get("KV_CACHE_GIB")) * GIB)
+
+    @property
+    def api_key(self) -> str:
+        """The key clients send; "" before the first `up`."""
+        return self.get("VLLM_API_KEY")
+
+    def with_setting(self, key: str, text: str, source: str) -> "Backend":
+        """The same backend with one value replaced (a command-line option, a fresh key)."""
+        problem = KEYS[key].check(text)
+        if problem:
+            raise ConfigError(f"{key}={text} from {source}: {problem}")
+        return Backend(self.name, {**self.settings, key: Setting(text, source)})
+
+    def vllm_flags(self) -> tuple[str, ...]:
+        """The flags that the keys of this backend become, in the table's order."""
+        flags: list[str] = []
+        for key in KEYS.values():
+            if key.flag and self.get(key.name):
+                flags += [key.flag, self.get(key.name)]
+        return (*flags, *shlex.split(self.get("EXTRA_ARGS")))
+
+
+def names(root: Path) -> list[str]:
+    """Every backend of a checkout, by file name."""
+    return sorted(file.stem for file in (root / "env").glob("[a-z0-9]*.env"))
+
+
+def load(name: str, root: Path, environ: Mapping[str, str]) -> Backend:
+    """Read one backend. Process environment beats root `.env` beats `env/<name>.env`.
+
+    Raises:
+        ConfigError: unknown name or key, bad value, `$`, or a port two backends share.
+    """
+    known = names(root)
+    if name not in known:
+        raise ConfigError(
+            f"there is no backend {name!r}",
+            why=f"backends are the files in env/: {', '.join(known) or 'none'}",
+            fix=nearest(name, known, "Did you mean --gpu {}?"),
+        )
+    shared = load_shared(root, environ)
+    settings = {
+        **_defaults(),
+        **_read(root / "env" / f"{name}.env", root, secrets_allowed=False),
+        **shared,
+    }
+    _require(settings, name)
+    _refuse_shared_port(name, known, root)
+    return Backend(name, settings)
+
+
+def load_shared(root: Path, environ: Mapping[str, str]) -> Settings:
+    """What applies to every backend: the root `.env` under the process environment."""
+    settings = _read(root / ".env", root, secrets_allowed=True)
+    for key in KEYS.values():
+        text = environ.get(key.name, "")
+        if text:
+            _check(key, text, PROCESS)
+            settings[key.name] = Setting(text, PROCESS)
+    return settings
+
+
+def nearest(word: str, known: Iterable[str], sentence: str) -> str:
+    """A sentence that names the nearest known word; "" when none is near."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return sentence.format(close[0]) if close else ""
+
+
+def _defaults() -> Settings:
+    return {key.name: Setting(key.default, DEFAULT) for key in KEYS.values() if key.default}
+
+
+def _read(file: Path, root: Path, *, secrets_allowed: bool) -> Settings:
+    if not file.is_file():
+        return {}
+    shown = file.relative_to(root).as_posix()
+    settings: Settings = {}
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (UnicodeDecodeError, OSError) as error:
+        raise ConfigError(f"{shown} cannot be read", why=str(error)) from None
+    for binding in parse_stream(io.StringIO(text)):
+        # python-dotenv counts a binding's leading blank lines into it.
+        original = binding.original.string
+        line = binding.original.line + len(original) - len(original.lstrip("\r\n"))
+        if binding.error or (binding.key and binding.value is None):
+            raise ConfigError(
+                f"{shown}:{line}: not a KEY=value line: {original.strip()[:60]}",
+                fix="Write KEY=value, or start the line with # for a comment.",
+            )
+        if binding.key is None:
+            continue
+        where = f"{shown}:{line}"
+        _add(settings, binding.key, binding.value or "", where, secrets_allowed=secrets_allowed)
+    return settings
+
+
+def _add(settings: Settings, name: str, text: str, where: str, *, secrets_allowed: bool) -> None:
+    key = KEYS.get(name)
+    if key is None:
+        raise ConfigError(
+            f"{where}: unknown key {name}",
+            fix=nearest(name.upper(), KEYS, "Did you mean {}?")
+            or "The known keys are in docs/reference/env.md.",
+        )
+    if name in settings:
+        raise ConfigError(
+            f"{where}: {name} is set twice (first in {settings[name].source})",
+            fix="Keep one of the two lines.",
+        )
+    if key.everywhere and not secrets_allowed:
+        raise ConfigError(
+            f"{where}: {name} does not belong in a backend's file",
+            why="it would be committed" if key.secret else "it is about the whole machine",
+            fix=f"Move the line {name}=… to .env in the checkout's root.",
+        )
+    if text:
+        _check(key, text, where)
+        settings[name] = Setting(text, where)
+
+
+def _check(key: Key, text: str, where: str) -> None:
+    hidden = key.secret or "api-key" in text.replace("_", "-")
+    shown = f"{key.name}=…" if hidden else f"{key.name}={text}"
+    if "$" in text or "\n" in text:
+        raise ConfigError(
+            f"{where}: {shown}: a value must be one line without '$'",
+            why="python-dotenv and Docker Compose read '$' differently",
+            fix="Write the value out in full.",
+        )
+    problem = key.check(text)
+    if problem:
+        raise ConfigError(f"{where}: {shown}: {problem}")
+
+
+def _require(settings: Settings, name: str) -> None:
+    for key in KEYS.values():
+        if key.required and key.name not in settings:
+            raise ConfigError(
+                f"env/{name}.env: {key.name} is missing",
+                why=key.doc.replace("`", ""),
+                fix=f"Add a line {key.name}=… to env/{name}.env.",
+            )
+
+
+def _refuse_shared_port(name: str, known: Iterable[str], root: Path) -> None:
+    ports: dict[str, str] = {}
+    for other in known:
+        # Only this backend's own file must be right: a slip in another one is reported there.
+        try:
+            found = _read(root / "env" / f"{other}.env", root, secrets_allowed=False).get("PORT")
+        except ConfigError:
+            if other == name:
+                raise
+            continue
+        if found and found.text in ports:
+            raise ConfigError(
+                f"{found.source}: PORT={found.text} is also in {ports[found.text]}",
+                fix="Give each backend a port of its own.",
+            )
+        if found:
+            ports[found.text] = found.source

@@ -1,0 +1,81 @@
+"""`@command`: an Invoke task whose intended failures are one clear message and an exit code."""
+
+import errno
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from invoke import Context, Exit, Task, task
+
+from lifecycle.errors import INTERRUPTED, HostNotReady, LifecycleError
+
+Body = Callable[..., None]
+
+
+def command(**options: Any) -> Callable[[Body], "Task[Body]"]:  # noqa: ANN401 - Invoke's own
+    """Make a task of a function; `options` are those of `invoke.task`."""
+
+    def decorate(body: Body) -> "Task[Body]":
+        @functools.wraps(body)
+        def guarded(context: Context, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+            try:
+                body(context, *args, **kwargs)
+            except LifecycleError as error:
+                raise _exit(error) from None
+            except KeyboardInterrupt:
+                raise Exit("\nInterrupted. What runs: inv status", INTERRUPTED) from None
+            except OSError as error:
+                known = _known(error)
+                if known is None:
+                    raise
+                raise _exit(known) from None
+
+        made: Task[Body] = task(**options)(guarded)
+        return made
+
+    return decorate
+
+
+def positional_if_given(name: str, argument: str, argv: list[str]) -> list[str]:
+    """What to pass as `positional` for an argument that may be left out.
+
+    Invoke knows no optional positional arguments (pyinvoke/invoke#159): one with a default is
+    never filled by position, one without must be given. So the command line decides (and the
+    default must be None). Every flag
+    of the task must take a value.
+    """
+    words = iter(argv[argv.index(name) + 1 :] if name in argv else [])
+    for word in words:
+        if not word.startswith("-"):
+            return [argument]
+        if "=" not in word:
+            next(words, None)
+    return []
+
+
+def dry(context: Context) -> bool:
+    """Whether `inv --dry` was asked for."""
+    return bool(context.config.run.dry)
+
+
+def _exit(error: LifecycleError) -> Exit:
+    from lifecycle import report
+
+    report.failure(error)
+    return Exit(code=error.exit_code)
+
+
+def _known(error: OSError) -> LifecycleError | None:
+    """The disk's own ways to say no, met in the middle of the work."""
+    place = error.filename or "a file"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return HostNotReady(
+            f"the disk is full: {place} could not be written",
+            fix="Free some disk, then run the same again: what was begun is taken up or redone.",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return HostNotReady(
+            f"{place} cannot be written: {error.strerror}",
+            fix="Run as the owner of that folder, or set LIFECYCLE_HOME= in .env to another one.",
+        )
+    return None

@@ -1,0 +1,201 @@
+"""The life of a server: up, down, restart, status, logs."""
+
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke import Context
+
+from lifecycle.cmd.command import command, dry
+
+if TYPE_CHECKING:
+    from lifecycle.backend import Backend
+    from lifecycle.host import Server
+    from lifecycle.paths import Paths
+    from lifecycle.shell import Shell
+    from lifecycle.steps.venv import Tools
+
+GPU_HELP = "a backend (a file in env/), cpu, cuda, rocm, or auto"
+RUNTIME_HELP = "venv or docker; unset: RUNTIME= of the backend"
+
+
+@command(help={"gpu": GPU_HELP, "runtime": RUNTIME_HELP})
+def up(context: Context, gpu: str = "auto", runtime: str = "") -> None:
+    """Start a server and wait until it answers; does only what is still to be done."""
+    _up(context, gpu, runtime)
+
+
+@command(help={"gpu": GPU_HELP + "; unset: every server that runs"})
+def down(context: Context, gpu: str = "") -> None:
+    """Stop the server, and everything it started, within ten seconds."""
+    from lifecycle import report
+    from lifecycle.cmd import choose
+
+    where, shell = choose.places(), _shell(context)
+    some = [choose.to_start(gpu)[0]] if gpu else choose.everyone()
+    stopped = [one.name for one in some if _stop(one, where, shell)]
+    if not shell.dry:
+        report.note(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+
+
+@command(help={"gpu": GPU_HELP, "runtime": RUNTIME_HELP})
+def restart(context: Context, gpu: str = "auto", runtime: str = "") -> None:
+    """Stop the server and start it again, with the values of now."""
+    from lifecycle.cmd import choose
+
+    where, shell = choose.places(), _shell(context)
+    backend = choose.running(gpu, where)
+    was = choose.states([backend], where)[0][1].launch.runtime
+    _stop(backend, where, shell)
+    _up(context, backend.name, runtime or was)
+
+
+@command(help={
+    "gpu": GPU_HELP + "; unset: all",
+    "json": "print JSON for programs",
+    "verbose": "also show every setting and where it comes from",
+})  # fmt: skip
+def status(context: Context, gpu: str = "", *, json: bool = False, verbose: bool = False) -> None:
+    """Show every backend: phase, model, endpoint, memory, uptime."""
+    del context
+    from lifecycle import report
+    from lifecycle.cmd import choose
+
+    some = [choose.to_start(gpu)[0]] if gpu else choose.everyone()
+    rows = choose.states(some, choose.places())
+    if json:
+        report.document({"backends": [_as_data(*row, verbose=verbose) for row in rows]})
+        return
+    report.servers(rows)
+    if verbose:
+        for backend, _ in rows:
+            report.settings(backend)
+
+
+@command(help={
+    "gpu": GPU_HELP,
+    "follow": "go on printing until Ctrl-C",
+    "lines": "how many of the last lines to print",
+})  # fmt: skip
+def logs(context: Context, gpu: str = "auto", *, follow: bool = False, lines: int = 100) -> None:
+    """Print the server's log; that of a start that failed, too."""
+    from lifecycle.cmd import choose
+    from lifecycle.errors import HostNotReady
+    from lifecycle.runtimes import launch, runtime
+    from lifecycle.step import Command
+
+    where = choose.places()
+    backend = choose.with_log(gpu, where)
+    started = launch.read(where.run(backend.name))
+    module = runtime(started.runtime or backend.runtime)
+    argv = module.follow(backend.name, where, lines, on=follow)
+    if argv[0] == "tail" and not Path(argv[-1]).exists():
+        raise HostNotReady(f"{backend.name} has no log yet", fix=f"inv up --gpu {backend.name}")
+    _shell(context).replace(Command(argv))
+
+
+def _up(context: Context, gpu: str, runtime: str) -> None:
+    from lifecycle import report, tables
+    from lifecycle.cmd import choose
+
+    where, shell = choose.places(), _shell(context)
+    backend, why = choose.to_start(gpu)
+    if runtime:
+        backend = backend.with_setting("RUNTIME", runtime, "--runtime")
+    if why:
+        report.note(why)
+    tables.require_served(backend.gpu, backend.runtime)
+    with shell.lock(where.run(backend.name) / "up.lock", report.note):
+        # Read only now: another `up` may have made the key while we waited.
+        key = choose.load(backend.name).api_key
+        backend, made = _with_key(backend, key)
+        worked = _apply(backend, where, shell, made)
+    if shell.dry:
+        return
+    if not worked:
+        report.note(f"{backend.name} runs as wanted; nothing to do")
+    report.endpoint(backend)
+
+
+def _apply(backend: "Backend", where: "Paths", shell: "Shell", made: str) -> bool:
+    from lifecycle import facts, report
+    from lifecycle.runner import Runner
+    from lifecycle.steps import secrets as secret_steps
+    from lifecycle.steps import serve
+
+    progress = report.Progress()
+    runner = Runner(where, shell, lambda: facts.gather(backend, where, shell), progress)
+    host = facts.gather(backend, where, shell)
+    text = where.secrets.read_text() if where.secrets.exists() else ""
+    try:
+        plan = secret_steps.steps(where, text, made)
+        plan += serve.prepare(backend, where, host, _tools(shell))
+        worked = runner.apply(plan, host)
+        host = facts.gather(backend, where, shell) if worked else host
+        return runner.apply(serve.start(backend, where, host), host) or worked
+    finally:
+        progress.stop()
+
+
+def _with_key(backend: "Backend", key: str) -> tuple["Backend", str]:
+    """The backend with its key, and the key to write down when it is new."""
+    new = "" if key else f"sk-local-{secrets.token_urlsafe(32)}"
+    return backend.with_setting("VLLM_API_KEY", key or new, ".env"), new
+
+
+def _tools(shell: "Shell") -> "Tools":
+    from uv import find_uv_bin
+
+    from lifecycle.facts import wheels
+    from lifecycle.steps.venv import Tools
+
+    python = str(Path(sys.executable).resolve())
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return Tools(find_uv_bin(), python, version, wheels.look(shell, python))
+
+
+def _stop(backend: "Backend", where: "Paths", shell: "Shell") -> bool:
+    """Stop one server in whatever runtime it was started; says whether there was one."""
+    from lifecycle.runtimes import launch, runtime
+    from lifecycle.step import StopServer
+
+    name = launch.read(where.run(backend.name)).runtime
+    if not name:
+        return False
+    if shell.dry:
+        shell.say(str(StopServer(backend.name, name)))
+        return True
+    runtime(name).down(backend.name, where, shell)
+    return True
+
+
+def _shell(context: Context) -> "Shell":
+    from lifecycle import report
+    from lifecycle.shell import Shell
+
+    return Shell(dry=dry(context), say=report.line)
+
+
+def _as_data(backend: "Backend", server: "Server", *, verbose: bool) -> dict[str, object]:
+    from lifecycle import report
+
+    data: dict[str, object] = {
+        "name": backend.name,
+        "gpu": backend.gpu,
+        "runtime": server.launch.runtime or backend.runtime,
+        "phase": server.phase,
+        "url": f"{backend.url}/v1",
+        "model": backend.served_name,
+        "models": list(server.models),
+        "pid": server.pid or None,
+        "uptime_seconds": round(time.time() - server.since) if server.alive else None,
+        "restarts": server.restarts,
+        "memory_bytes": server.memory or None,
+        "detail": server.detail,
+        "log": server.log,
+    }
+    if verbose:
+        data["settings"] = report.visible(backend)
+    return data

@@ -1,0 +1,73 @@
+"""Every intended failure and its exit code. A failure that is not here is a bug (exit 1).
+
+A message answers three questions: what happened, why, and what to type next.
+"""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as every shell expects."""
+
+
+class LifecycleError(Exception):
+    """The base of all intended failures.
+
+    Args:
+        what: what happened, in one line.
+        why: what is known about the cause; may have several lines.
+        fix: what to type or do next.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.fix = fix
+
+
+class ConfigError(LifecycleError):
+    """An env file or an argument is wrong."""
+
+    exit_code = 2
+
+
+class HostNotReady(LifecycleError):
+    """A person must act before this can go on."""
+
+    exit_code = 3
+
+
+class RestartNeeded(LifecycleError):
+    """All done so far; after a restart, run the same again."""
+
+    exit_code = 4
+
+
+class CommandFailed(LifecycleError):
+    """A command failed; it is shown so that it can be pasted."""
+
+    exit_code = 5
+
+
+class StepFailed(LifecycleError):
+    """The commands of a step succeeded, the state they should bring did not follow."""
+
+    exit_code = 6
+
+
+class NotSupported(LifecycleError):
+    """There is no row in the tables for this card, runtime or system."""
+
+    exit_code = 7
+
+
+class ServerUnhealthy(LifecycleError):
+    """The server does not answer as it should."""
+
+    exit_code = 8
+
+
+class ModelUnavailable(LifecycleError):
+    """The model is missing, gated, broken, or has no room."""
+
+    exit_code = 9

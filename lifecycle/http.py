@@ -1,0 +1,99 @@
+"""The door to HTTP: what we ask a server, with a time limit on everything."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+
+from lifecycle.errors import ServerUnhealthy
+
+QUICK = 2.0
+"""Seconds for an answer that needs no computing."""
+
+
+def models(url: str, key: str, limit: float = QUICK) -> tuple[str, ...] | None:
+    """The names `/v1/models` lists; None when the server does not answer (yet).
+
+    Raises:
+        ServerUnhealthy: it answers, but refuses our key.
+    """
+    try:
+        answer = requests.get(f"{url}/v1/models", headers=_headers(key), timeout=limit)
+    except requests.RequestException:
+        return None
+    if answer.status_code == requests.codes.unauthorized:
+        raise ServerUnhealthy(
+            f"the server at {url} refuses our key",
+            why="it was started with another VLLM_API_KEY, or it is not ours",
+            fix="Run inv restart, or look who listens there: inv status",
+        )
+    if not answer.ok:
+        return None
+    try:
+        return tuple(str(entry["id"]) for entry in answer.json()["data"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def generation(url: str, key: str, model: str, limit: float = 120) -> str:
+    """Why a short generation did not come back; "" when it did."""
+    body = {"model": model, "prompt": "Hello", "max_tokens": 4, "temperature": 0}
+    try:
+        answer = requests.post(
+            f"{url}/v1/completions", json=body, headers=_headers(key), timeout=limit
+        )
+    except requests.RequestException as error:
+        return f"no answer to a short generation: {error}"
+    if answer.ok and answer.json().get("usage", {}).get("completion_tokens"):
+        return ""
+    return f"a short generation came back as HTTP {answer.status_code}: {_message(answer)}"
+
+
+def chat(
+    url: str, key: str, model: str, messages: list[dict[str, str]], max_tokens: int
+) -> Iterator[str]:
+    """Stream an answer, piece by piece.
+
+    Raises:
+        ServerUnhealthy: the server refuses, breaks off, or falls silent for two minutes.
+    """
+    body = {"model": model, "messages": messages, "stream": True, "max_tokens": max_tokens}
+    try:
+        with requests.post(
+            f"{url}/v1/chat/completions",
+            json=body, headers=_headers(key), timeout=(QUICK, 120), stream=True,
+        ) as answer:  # fmt: skip
+            if not answer.ok:
+                raise ServerUnhealthy(
+                    f"the server answered HTTP {answer.status_code}", why=_message(answer)
+                )
+            yield from _pieces(answer)
+    except requests.RequestException as error:
+        raise ServerUnhealthy(
+            "the answer broke off", why=str(error), fix="Look at the log: inv logs"
+        ) from None
+
+
+def _pieces(answer: requests.Response) -> Iterator[str]:
+    answer.encoding = "utf-8"
+    for line in answer.iter_lines(decode_unicode=True):
+        if not line.startswith("data: ") or line == "data: [DONE]":
+            continue
+        event: dict[str, Any] = json.loads(line.removeprefix("data: "))
+        if "error" in event:
+            raise ServerUnhealthy("the server broke off", why=str(event["error"]))
+        for choice in event.get("choices", ()):
+            yield choice["delta"].get("content") or ""
+
+
+def _headers(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
+def _message(answer: requests.Response) -> str:
+    try:
+        error = answer.json()["error"]
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:300]
+    return str(error.get("message", error)) if isinstance(error, dict) else str(error)

@@ -1,0 +1,185 @@
+"""Everything a person sees: plans at work, tables, errors. Only this file imports rich."""
+
+import json
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from lifecycle.backend import Backend
+from lifecycle.errors import LifecycleError
+from lifecycle.host import GIB, Server
+from lifecycle.keys import KEYS
+from lifecycle.step import Step
+
+# A pipe has no width: tables keep to one that fits a page.
+WIDTH = None if sys.stdout.isatty() else 110
+out = Console(highlight=False, width=WIDTH)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+COLOURS = {"ready": "green", "failed": "red", "unanswering": "red", "stopped": "dim"}
+
+
+def line(text: str) -> None:
+    """One line of plain output."""
+    out.print(escape(text), soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """One line about what is going on; not part of the output."""
+    err.print(escape(text), style="dim")
+
+
+def document(data: dict[str, Any]) -> None:
+    """Output for programs."""
+    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+
+
+def failure(error: LifecycleError) -> None:
+    """What happened, why, and what to type next."""
+    err.print(Text("✗ ", style="red"), Text(error.what, style="bold"), sep="")
+    for text in error.why.splitlines():
+        err.print(Text(f"  {text}", style="default"))
+    for number, text in enumerate(error.fix.splitlines()):
+        err.print(Text("→ " if number == 0 else "  ", style="green"), Text(text), sep="")
+
+
+class Progress:
+    """A plan at work: one line per state reached, a live one for the state in the making."""
+
+    def __init__(self) -> None:
+        self._status: Status | None = None
+        self._phase = ""
+        self._detail = ""
+        self._since = time.monotonic()
+
+    def begin(self, step: Step, why: str) -> None:
+        """A state is not reached yet; work on it begins."""
+        first, *more = why.splitlines()
+        err.print(f"[dim]{step.phase:>8}[/]  {escape(step.name)}: {escape(first)}")
+        for text in more:
+            err.print(f"{'':>8}    {escape(text)}", style="yellow")
+        self._phase, self._detail = step.phase, ""
+        self._since = time.monotonic()
+        if err.is_terminal:
+            self._status = Status("", console=err, spinner="dots")
+            self._status.start()
+            self._show()
+
+    def progress(self, phase: str, detail: str) -> None:
+        """Work goes on; both texts may be as before."""
+        changed = bool(phase) and phase != self._phase
+        self._phase, self._detail = phase or self._phase, detail
+        if self._status:
+            self._show()
+        elif changed:
+            err.print(f"{self._phase:>8}  after {self._seconds()}")
+
+    def done(self, step: Step) -> None:
+        """The state of a step that needed work is reached."""
+        self.stop()
+        phase = "ready" if step.phase == "start" else step.phase
+        err.print(f"[green]{phase:>8}[/]  {escape(step.name)} [dim]({self._seconds()})[/]")
+
+    def stop(self) -> None:
+        """Take the live line away."""
+        if self._status:
+            self._status.stop()
+            self._status = None
+
+    def _seconds(self) -> str:
+        return f"{time.monotonic() - self._since:.0f} s"
+
+    def _show(self) -> None:
+        assert self._status is not None  # noqa: S101 - callers checked; for mypy
+        room = max(20, err.width - 30)
+        self._status.update(
+            f"{self._phase:>6}  [dim]{self._seconds():>5}  {escape(self._detail[:room])}[/]"
+        )
+
+
+def endpoint(backend: Backend) -> None:
+    """How to use a server that is ready; the key is named, never shown."""
+    url, model = f"{backend.url}/v1", backend.served_name
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "Hello!"}]})
+    out.print(
+        f"""
+[bold]Endpoint[/]  {url}
+[bold]Model[/]     {escape(model)}
+[bold]Key[/]       VLLM_API_KEY in .env
+
+[bold]Try it[/]    ./inv chat "What is the capital of France?"
+
+[bold]curl[/]      export VLLM_API_KEY=$(sed -n 's/^VLLM_API_KEY=//p' .env)
+          curl {url}/chat/completions -H "Authorization: Bearer $VLLM_API_KEY" \\
+            -H "Content-Type: application/json" -d '{escape(body)}'
+
+[bold]Python[/]    from openai import OpenAI; import os
+          client = OpenAI(base_url="{url}", api_key=os.environ["VLLM_API_KEY"])
+          answer = client.chat.completions.create(model="{escape(model)}",
+              messages=[{{"role": "user", "content": "Hello!"}}])
+          print(answer.choices[0].message.content)
+""",
+        soft_wrap=True,
+    )
+
+
+def servers(rows: list[tuple[Backend, Server]]) -> None:
+    """One line per backend."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("backend", "phase", "model", "endpoint", "runtime", "pid", "RAM", "up"):
+        table.add_column(name, overflow="fold")
+    for backend, server in rows:
+        table.add_row(*_cells(backend, server))
+    out.print(table)
+    for backend, server in rows:
+        if server.detail:
+            out.print(f"\n{backend.name}: {escape(server.detail)}", soft_wrap=True)
+            out.print(f"[dim]log: {escape(server.log)}[/]", soft_wrap=True)
+
+
+def _cells(backend: Backend, server: Server) -> list[str]:
+    phase = f"[{COLOURS.get(server.phase, 'yellow')}]{server.phase}[/]"
+    again = f" ({server.restarts}x)" if server.restarts else ""
+    runtime = server.launch.runtime or backend.runtime
+    known = [escape(", ".join(server.models) or backend.served_name), f"127.0.0.1:{backend.port}"]
+    if not server.alive:
+        return [backend.name, phase, *known, runtime, "", "", ""]
+    memory = f"{server.memory / GIB:.1f} GiB" if server.memory else ""
+    age = duration(time.time() - server.since)
+    return [backend.name, phase + again, *known, runtime, str(server.pid or ""), memory, age]
+
+
+def settings(backend: Backend) -> None:
+    """Every value and where it came from."""
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    for name in ("key", "value", "from"):
+        table.add_column(name, overflow="fold")
+    for name, value in visible(backend).items():
+        table.add_row(name, escape(value["value"]), value["source"])
+    out.print(f"\n[bold]{backend.name}[/]")
+    out.print(table)
+
+
+def visible(backend: Backend) -> dict[str, dict[str, str]]:
+    """A backend's settings with secrets hidden."""
+    return {
+        name: {
+            "value": "(set, hidden)" if KEYS[name].secret else setting.text,
+            "source": setting.source,
+        }
+        for name, setting in sorted(backend.settings.items())
+    }
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes, hours or days, in two figures at most."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

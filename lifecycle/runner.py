@@ -1,0 +1,110 @@
+"""The one place that changes a machine: it applies steps, and looks again after each."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from lifecycle.errors import HostNotReady, RestartNeeded, ServerUnhealthy, StepFailed
+from lifecycle.host import Host
+from lifecycle.paths import Paths
+from lifecycle.runtimes import ready, runtime
+from lifecycle.shell import Shell
+from lifecycle.step import (
+    Action,
+    AwaitReady,
+    Command,
+    PullImage,
+    Remove,
+    Step,
+    StopServer,
+    WriteFile,
+)
+
+
+class Display(Protocol):
+    """What a person sees while steps are applied."""
+
+    def begin(self, step: Step, why: str) -> None:
+        """A state is not reached yet; work on it begins."""
+
+    def progress(self, phase: str, detail: str) -> None:
+        """Work goes on; both texts may be as before."""
+
+    def done(self, step: Step) -> None:
+        """The state of a step that needed work is reached."""
+
+
+class Runner:
+    """Applies steps.
+
+    Args:
+        look: takes a fresh look at the machine.
+    """
+
+    def __init__(
+        self, paths: Paths, shell: Shell, look: Callable[[], Host], display: Display
+    ) -> None:
+        self._paths = paths
+        self._shell = shell
+        self._look = look
+        self._display = display
+
+    def apply(self, steps: Iterable[Step], host: Host) -> bool:
+        """Bring every state about, in order; says whether anything had to be done.
+
+        Raises:
+            HostNotReady: a step without actions is not reached.
+            StepFailed: its actions succeeded, its state did not follow.
+            RestartNeeded: its state needs a restart to take effect.
+        """
+        worked = False
+        for step in steps:
+            why = step.missing(host)
+            if not why:
+                continue
+            if not step.actions:
+                raise HostNotReady(why, fix=step.fix)
+            worked = True
+            self._display.begin(step, why)
+            for action in step.actions:
+                self._perform(action)
+            if not self._shell.dry:
+                host = self._look()
+                self._verify(step, host)
+                self._display.done(step)
+        return worked
+
+    def _verify(self, step: Step, host: Host) -> None:
+        why = step.missing(host)
+        if why:
+            raise StepFailed(f"not so after all: {step.name}", why=why, fix=step.fix)
+        if step.restart:
+            raise RestartNeeded(step.name, fix=step.restart)
+
+    def _perform(self, action: Action) -> None:
+        match action:
+            case Command():
+                self._shell.run(action, lambda line: self._display.progress("", line))
+            case WriteFile():
+                self._shell.write(action)
+            case Remove():
+                self._shell.remove(action)
+            case _ if self._shell.dry:
+                self._shell.say(str(action))
+            case PullImage(reference):
+                from lifecycle import engine
+
+                engine.pull(reference, lambda line: self._display.progress("", line))
+            case StopServer(backend, name):
+                runtime(name).down(backend, self._paths, self._shell)
+            case AwaitReady():
+                self._await(action)
+
+    def _await(self, action: AwaitReady) -> None:
+        server = runtime(action.runtime)
+        try:
+            ready.wait(action, self._paths, self._display.progress)
+        except ServerUnhealthy:
+            # A server that dies at every start must not be started again for ever.
+            if server.dead(action.backend, self._paths):
+                server.down(action.backend, self._paths, self._shell)
+            raise

@@ -1,0 +1,38 @@
+"""Ways to run a server. A runtime is a module with these functions, looked up by its name."""
+
+from typing import Protocol
+
+from lifecycle.backend import Backend
+from lifecycle.host import Launch, Server
+from lifecycle.paths import Paths
+from lifecycle.shell import Shell
+
+
+class Runtime(Protocol):
+    """What every runtime can do with the server of one backend."""
+
+    def status(self, backend: Backend, paths: Paths, launch: Launch) -> Server:
+        """Its state now; never raises."""
+
+    def dead(self, backend: str, paths: Paths) -> str:
+        """Why a server that was just started is not there (any more); "" while it is."""
+
+    def log(self, backend: str, paths: Paths) -> str:
+        """The end of the present start's log."""
+
+    def follow(self, backend: str, paths: Paths, lines: int, *, on: bool) -> tuple[str, ...]:
+        """The command that prints the log, and goes on printing it when `on`."""
+
+    def down(self, backend: str, paths: Paths, shell: Shell) -> None:
+        """Stop it and everything it started, within 10 s; nothing to stop is fine."""
+
+
+def runtime(name: str) -> Runtime:
+    """The module of that name; only the one asked for is imported (Docker's SDK costs 0.2 s)."""
+    if name == "docker":
+        from lifecycle.runtimes import compose
+
+        return compose
+    from lifecycle.runtimes import venv
+
+    return venv

@@ -1,0 +1,79 @@
+"""A server in a container, through `docker compose`. Only this module spells that command."""
+
+from lifecycle import engine
+from lifecycle.backend import Backend
+from lifecycle.host import Launch, Server
+from lifecycle.paths import Paths
+from lifecycle.runtimes import answer, boot_log, launch
+from lifecycle.shell import Shell
+from lifecycle.step import Command, Remove, WriteFile
+
+TAIL_LINES = 400
+LOG = "server.log"
+
+
+def project(backend: str) -> str:
+    """The compose project: the backend's name, marked as ours."""
+    return f"vllm-{backend}"
+
+
+def command(backend: str, *arguments: str) -> tuple[str, ...]:
+    """A `docker compose` command for the project of a backend."""
+    # /dev/null: Compose would otherwise read our root .env by its own rules.
+    return ("docker", "compose", "--project-name", project(backend), "--env-file", "/dev/null",
+            *arguments)  # fmt: skip
+
+
+def status(backend: Backend, paths: Paths, started: Launch) -> Server:
+    """Its state now; never raises."""
+    del paths
+    container = engine.container(project(backend.name))
+    if container is None:
+        return Server(launch=started)
+    where = f"docker logs {container.name}"
+    text = engine.log(container.name, TAIL_LINES)
+    if container.state in {"exited", "dead", "created"}:
+        return Server("failed", started, detail=boot_log.cause(text), log=where)
+    phase, models, detail = answer.look(backend, text)
+    return Server(
+        phase=phase, launch=started, pid=container.pid, since=container.since,
+        restarts=container.restarts, models=models, detail=detail, log=where,
+    )  # fmt: skip
+
+
+def dead(backend: str, paths: Paths) -> str:
+    """Why a server that was just started is not there (any more); "" while it is."""
+    del paths
+    container = engine.container(project(backend))
+    if container is None:
+        return "its container is gone"
+    if container.restarts or container.state in {"exited", "dead", "restarting"}:
+        return boot_log.cause(engine.log(container.name, TAIL_LINES))
+    return ""
+
+
+def log(backend: str, paths: Paths) -> str:
+    """The end of the container's log."""
+    del paths
+    container = engine.container(project(backend))
+    return engine.log(container.name, TAIL_LINES) if container else ""
+
+
+def follow(backend: str, paths: Paths, lines: int, *, on: bool) -> tuple[str, ...]:
+    """`docker compose logs`, without the prefix of the only service."""
+    kept = paths.run(backend) / LOG
+    if engine.container(project(backend)) is None and kept.exists():
+        return ("tail", "-n", str(lines), str(kept))
+    more = ("--follow",) if on else ()
+    return command(backend, "logs", "--no-log-prefix", "--tail", str(lines), *more)
+
+
+def down(backend: str, paths: Paths, shell: Shell) -> None:
+    """Stop and remove the container and its network; volumes (caches) stay."""
+    container = engine.container(project(backend))
+    if container is not None:
+        # The engine drops a container's log with it; a failed start must stay readable.
+        text = engine.log(container.name, TAIL_LINES)
+        shell.write(WriteFile(paths.run(backend) / LOG, text, 0o600))
+        shell.run(Command(command(backend, "down", "--timeout", "8"), limit=60))
+    shell.remove(Remove(paths.run(backend) / launch.FILE))

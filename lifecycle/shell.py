@@ -1,0 +1,265 @@
+"""The door to processes and files. Nobody else runs a program or writes a file."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from lifecycle.errors import CommandFailed
+from lifecycle.step import Command, Remove, WriteFile
+
+SHOWN_LINES = 12
+"""How much of a failed command's output an error carries."""
+
+KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM")
+"""What a program with a clean environment still gets of ours."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a read-only command said; `code` is 127 when there is no such program."""
+
+    code: int
+    text: str
+    errors: str = ""
+
+
+def nothing(_: str) -> None:
+    """Ignore a line of progress."""
+
+
+class Shell:
+    """Runs programs and writes files, or only says what it would do.
+
+    Args:
+        dry: change nothing; `say` gets every change as one line.
+    """
+
+    def __init__(self, *, dry: bool = False, say: Callable[[str], None] = nothing) -> None:
+        self.dry = dry
+        self.say = say
+
+    def read(self, *argv: str, limit: float = 10, env: Mapping[str, str] | None = None) -> Output:
+        """Run a program that only reads. Never raises, never hangs, runs in a dry run too."""
+        try:
+            done = subprocess.run(
+                argv, capture_output=True, text=True, errors="replace", timeout=limit,
+                check=False, stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})},
+            )  # fmt: skip
+        except FileNotFoundError:
+            return Output(127, "", f"{argv[0]}: not found")
+        except subprocess.TimeoutExpired:
+            return Output(124, "", f"{argv[0]}: no answer in {limit:g} s")
+        except OSError as error:
+            return Output(126, "", str(error))
+        return Output(done.returncode, done.stdout, done.stderr)
+
+    def run(self, command: Command, on_line: Callable[[str], None] = nothing) -> None:
+        """Run a program that changes something; its output goes line by line to `on_line`.
+
+        Raises:
+            CommandFailed: with the command as it can be pasted, and its last lines.
+        """
+        if self._only_said(str(command)):
+            return
+        tail: list[str] = []
+        with _started(command) as process:
+            for line in _lines(process, command.limit):
+                tail = [*tail[1 - SHOWN_LINES :], line]
+                on_line(line)
+        if process.returncode:
+            raise CommandFailed(
+                f"this command failed (exit {process.returncode}): {command}",
+                why="\n".join(tail),
+            )
+
+    def replace(self, command: Command) -> int:
+        """Run a program on our terminal (a log that is followed); returns its exit code."""
+        with subprocess.Popen(command.argv, env=_environment(command)) as process:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                process.terminate()
+                raise
+
+    def write(self, file: WriteFile) -> None:
+        """Write a file in one go: readers see the old text or the new, never a part."""
+        if self._only_said(str(file)):
+            return
+        file.path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+        handle, name = tempfile.mkstemp(dir=file.path.parent, prefix=f".{file.path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                stream.write(file.text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(name, file.mode)  # noqa: PTH101 - the name is a str from mkstemp
+            os.replace(name, file.path)  # noqa: PTH105
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def remove(self, target: Remove) -> None:
+        """Remove a file or folder; absent already is fine."""
+        if self._only_said(str(target)):
+            return
+        if target.path.is_dir() and not target.path.is_symlink():
+            shutil.rmtree(target.path)
+        else:
+            target.path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def lock(self, path: Path, on_wait: Callable[[str], None]) -> Iterator[None]:
+        """Hold a lock that dies with this process; says so once if somebody else has it."""
+        if self.dry:
+            yield
+            return
+        from filelock import FileLock, Timeout
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(path)
+        try:
+            held.acquire(timeout=0.05)
+        except Timeout:
+            on_wait(f"another inv is at work here ({path.name}); waiting for it")
+            held.acquire()
+        try:
+            yield
+        finally:
+            held.release()
+
+    def _only_said(self, change: str) -> bool:
+        if self.dry:
+            self.say(change)
+        return self.dry
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running process; memory in bytes, `since` in seconds since the epoch."""
+
+    pid: int
+    parent: int
+    memory: int
+    since: float
+
+
+def session(leader: int, started: int) -> list[Process]:
+    """All processes of a session, whoever their parent is by now.
+
+    A crashed vLLM leaves its engine process behind under another parent, with all its memory;
+    its session is the one thing it cannot lose.
+
+    Args:
+        leader: number of the process that leads (or led) the session.
+        started: the tick of its start; a leader with another one is not ours.
+    """
+    import psutil
+
+    with contextlib.suppress(OSError):
+        stat = Path(f"/proc/{leader}/stat").read_text()
+        if int(stat.rpartition(")")[2].split()[19]) != started:
+            return []
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if os.getsid(process.pid) == leader and process.status() != "zombie":
+                memory = process.memory_info().rss
+                found.append(Process(process.pid, process.ppid(), memory, process.create_time()))
+    return found
+
+
+def end(processes: list[Process], grace: float) -> None:
+    """Ask processes to end, and end those that did not within `grace` seconds."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(process.pid, number)
+        deadline = time.monotonic() + grace
+        while processes and time.monotonic() < deadline:
+            processes = [process for process in processes if _alive(process.pid)]
+            time.sleep(0.05)
+
+
+def listener(port: int) -> str:
+    """Who listens on a TCP port of this machine, e.g. `python (pid 42)`; "" when nobody does."""
+    import psutil
+
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        return ""
+    for connection in connections:
+        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,):
+            return _who(connection.pid)
+    return ""
+
+
+def _who(pid: int | None) -> str:
+    import psutil
+
+    if pid is None:
+        return "a process of another user"
+    with contextlib.suppress(psutil.Error):
+        return f"{psutil.Process(pid).name()} (pid {pid})"
+    return f"pid {pid}"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    # A zombie is gone in every sense that matters here.
+    with contextlib.suppress(OSError):
+        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+    return False
+
+
+def _environment(command: Command) -> dict[str, str]:
+    base = {k: os.environ[k] for k in KEPT if k in os.environ} if command.clean_env else os.environ
+    return {**base, **command.env}
+
+
+@contextlib.contextmanager
+def _started(command: Command) -> Iterator["subprocess.Popen[str]"]:
+    try:
+        process = subprocess.Popen(
+            command.argv, env=_environment(command), cwd=command.cwd, text=True, errors="replace",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    except OSError as error:
+        raise CommandFailed(f"this command cannot be run: {command}", why=str(error)) from None
+    try:
+        yield process
+    except BaseException:
+        process.terminate()
+        raise
+    finally:
+        process.wait()
+
+
+def _lines(process: "subprocess.Popen[str]", limit: float) -> Iterator[str]:
+    assert process.stdout is not None  # noqa: S101 - for mypy; it is a pipe
+    deadline = time.monotonic() + limit
+    for line in _unbuffered(process.stdout):
+        yield line
+        if time.monotonic() > deadline:
+            process.terminate()
+
+
+def _unbuffered(stream: IO[str]) -> Iterator[str]:
+    for raw in stream:
+        # Progress bars overwrite their line with carriage returns: the last state counts.
+        line = raw.rstrip().rsplit("\r", 1)[-1]
+        if line:
+            yield line

@@ -1,0 +1,80 @@
+"""Steps of a server in a container: the engine answers, the image is here, compose starts it."""
+
+import shlex
+
+from lifecycle import tables
+from lifecycle.backend import Backend
+from lifecycle.host import Host, Launch
+from lifecycle.paths import Paths
+from lifecycle.runtimes import compose, launch
+from lifecycle.step import Action, Command, PullImage, Step, WriteFile
+from lifecycle.steps import serve_arguments
+
+OVERLAYS = {"cpu": "cpu.yml"}
+"""The file beside `compose/vllm.yml` for each kind of hardware."""
+
+
+def steps(backend: Backend, host: Host) -> list[Step]:
+    """Docker can be used and has the image."""
+    wanted = image(backend, host)
+    return [
+        Step(
+            name="Docker Engine and Compose v2 answer",
+            missing=lambda now: now.docker.problem,
+            fix="Install and start Docker Engine with the Compose plugin, and be in the group "
+            "docker; or run without Docker: --runtime venv.",
+        ),
+        Step(
+            name=f"the image {wanted} is here",
+            missing=lambda now: "" if wanted in now.docker.images else "it is not on this machine",
+            actions=(PullImage(wanted),),
+            fix="Look at: docker images",
+            phase="install",
+        ),
+    ]
+
+
+def image(backend: Backend, host: Host) -> str:
+    """The image a backend's container would be made of."""
+    return backend.get("IMAGE") or tables.image(backend.gpu, host.docker.images).pinned
+
+
+def start(backend: Backend, paths: Paths, host: Host, wanted: Launch) -> tuple[Action, ...]:
+    """Remember the launch, then have compose start the container."""
+    run = paths.run(backend.name)
+    return (
+        WriteFile(run / launch.FILE, launch.text(wanted), 0o600),
+        Command(up_command(backend, paths), env=environment(backend, host), limit=300),
+    )
+
+
+def up_command(backend: Backend, paths: Paths) -> tuple[str, ...]:
+    """`docker compose … up` with the overlay of this kind of hardware."""
+    folder = paths.root / "compose"
+    files = (str(folder / "vllm.yml"), str(folder / OVERLAYS[backend.gpu]))
+    named = [word for file in files for word in ("--file", file)]
+    return compose.command(backend.name, *named, "up", "--detach", "--remove-orphans")
+
+
+def environment(backend: Backend, host: Host) -> dict[str, str]:
+    """Everything the compose files ask for; the key travels here and in no file."""
+    arguments = (_inside(host), "--host", "0.0.0.0", "--port", "8000",  # noqa: S104 - in the container
+                 *serve_arguments.flags(backend, host))  # fmt: skip
+    root = host.weights.root
+    return {
+        **serve_arguments.environment(backend, host),
+        "IMAGE": image(backend, host),
+        "PORT": str(backend.port),
+        "MODEL_SOURCE": str(root),
+        "MODEL_TARGET": f"/models/{root.name if root else ''}",
+        "VLLM_ARGS": shlex.join(arguments),
+        "VLLM_API_KEY": backend.api_key,
+    }
+
+
+def _inside(host: Host) -> str:
+    """Where the model's folder is inside the container."""
+    path, root = host.weights.path, host.weights.root
+    if path is None or root is None:
+        return "/models"
+    return f"/models/{root.name}/{path.relative_to(root).as_posix()}".removesuffix("/.")

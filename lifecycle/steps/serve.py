@@ -1,0 +1,97 @@
+"""The plan behind `inv up`: from a bare machine to a server that answered."""
+
+from lifecycle import tables
+from lifecycle.backend import Backend
+from lifecycle.host import Host, Launch
+from lifecycle.paths import Paths
+from lifecycle.runtimes import launch
+from lifecycle.step import Action, AwaitReady, Step, StopServer
+from lifecycle.steps import cpu, docker, venv, weights
+from lifecycle.steps.venv import Tools
+
+COMPARED = (
+    "GPU", "PORT", "MODEL", "SERVED_NAME", "MAX_MODEL_LEN", "MAX_NUM_SEQS", "DTYPE",
+    "KV_CACHE_GIB", "CPU_SETTINGS", "EXTRA_ARGS",
+)  # fmt: skip
+"""Keys that a running server cannot take on without a restart."""
+
+
+def prepare(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
+    """Everything but the start itself.
+
+    Raises:
+        NotSupported: no row of `support.toml` covers this hardware and runtime.
+    """
+    tables.require_served(backend.gpu, backend.runtime)
+    plan = cpu.steps(backend) if backend.gpu == "cpu" else []
+    if backend.runtime == "docker":
+        plan += docker.steps(backend, host)
+    if backend.runtime == "venv" or weights.needs_engine(backend, host):
+        plan += venv.install(backend, paths, host, tools)
+    return plan + weights.steps(backend, paths, host, tools)
+
+
+def start(backend: Backend, paths: Paths, host: Host) -> list[Step]:
+    """The port is free, the server runs as wanted, and it answered."""
+    wanted = launched(backend, host)
+    coming = host.server.alive and not launch.differences(host.server.launch, wanted)
+    begin = () if coming else (*_stop(backend, host), *_start(backend, paths, host, wanted))
+    ready = AwaitReady(
+        backend.name, backend.runtime, backend.url, backend.served_name, backend.api_key,
+        stall=float(backend.get("START_STALL_SECONDS")),
+    )  # fmt: skip
+    return [
+        Step(
+            name=f"port {backend.port} is free",
+            missing=lambda now: _taken(backend, now),
+            fix=f"Stop that program, or give this backend another port: PORT= in "
+            f"env/{backend.name}.env.",
+        ),
+        Step(
+            name=f"{backend.served_name} answers at {backend.url}/v1",
+            missing=lambda now: not_as_wanted(now, wanted),
+            actions=(*begin, ready),
+            fix=f"Look at its log: inv logs --gpu {backend.name}",
+            phase="start",
+        ),
+    ]
+
+
+def launched(backend: Backend, host: Host) -> Launch:
+    """What a start of this backend on this machine would be made of."""
+    settings = {key: backend.get(key) for key in COMPARED}
+    settings["SERVED_NAME"] = backend.served_name
+    settings["VLLM_API_KEY"] = launch.fingerprint(backend.api_key)
+    settings["MODEL_FOLDER"] = str(host.weights.path)
+    if backend.runtime == "docker":
+        settings["IMAGE"] = docker.image(backend, host)
+    else:
+        settings["ENGINE"] = tables.engine(backend.gpu).name
+    return Launch(backend.runtime, {key: text for key, text in settings.items() if text})
+
+
+def not_as_wanted(host: Host, wanted: Launch) -> str:
+    """Why the running server is not the one that is wanted; "" when it is, and answers."""
+    server = host.server
+    if not server.alive:
+        return server.detail or "it is not running"
+    changes = launch.differences(server.launch, wanted)
+    if changes:
+        return "it runs with other values:\n" + "\n".join(changes)
+    return "" if server.phase == "ready" else server.detail or f"it is in phase {server.phase}"
+
+
+def _taken(backend: Backend, host: Host) -> str:
+    owner = host.port_owner
+    return f"port {backend.port} is taken by {owner}" if owner else ""
+
+
+def _stop(backend: Backend, host: Host) -> tuple[Action, ...]:
+    was = host.server.launch.runtime
+    return (StopServer(backend.name, was),) if was else ()
+
+
+def _start(backend: Backend, paths: Paths, host: Host, wanted: Launch) -> tuple[Action, ...]:
+    if backend.runtime == "docker":
+        return docker.start(backend, paths, host, wanted)
+    return venv.start(backend, paths, host, wanted)

@@ -1,0 +1,177 @@
+"""Steps of a server in a plain Python environment: install the engine, start it supervised."""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifecycle import tables
+from lifecycle.backend import Backend
+from lifecycle.host import GIB, Host, Launch
+from lifecycle.paths import Paths
+from lifecycle.runtimes import guard, launch, venv
+from lifecycle.step import Action, Command, Remove, Step, WriteFile
+from lifecycle.steps import disk, serve_arguments
+from lifecycle.tables import Engine
+
+START_SECONDS = 600
+"""A server that ends within so many seconds counts as not having started (back-off, in the end
+given up); one that ends later is started again at once. A cold start must fit in."""
+TRIES = 5
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The programs an installation is made with.
+
+    Args:
+        uv: the uv binary of the project's own environment.
+        python: the base interpreter the engine gets.
+        wheels: a folder of wheels this machine's pip is configured with; None when there is none.
+    """
+
+    uv: str
+    python: str
+    python_version: str
+    wheels: Path | None = None
+
+
+def install(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
+    """The engine is completely installed from its lock."""
+    engine = tables.engine(backend.gpu)
+    there = host.venv.made_from == engine.fingerprint()
+    need = int(engine.disk_gib * GIB)
+    return [
+        Step(
+            name=f"Python {tools.python_version} can run {engine.distribution} {engine.version}",
+            missing=lambda _: _python(engine, tools.python_version),
+            fix="Make .venv with another Python: rm -r .venv; PATH=<its folder>:$PATH ./inv up",
+        ),
+        disk.room("home", need, f"the engine {engine.name}", unless=there),
+        Step(
+            name=f"the engine {engine.distribution} {engine.version} is installed",
+            missing=lambda now: _not_installed(now, engine),
+            actions=_installation(engine, paths.engine(engine.name), tools),
+            fix=f"Remove {paths.engine(engine.name)} and run the same again.",
+            phase="install",
+        ),
+    ]
+
+
+def _python(engine: Engine, version: str) -> str:
+    if version in engine.python:
+        return ""
+    return f"{engine.distribution} {engine.version} supports Python {', '.join(engine.python)}"
+
+
+def _not_installed(host: Host, engine: Engine) -> str:
+    if not host.venv.made_from:
+        return "it is not installed (completely)"
+    if host.venv.made_from != engine.fingerprint():
+        return "it was installed from another lock"
+    return ""
+
+
+def _installation(engine: Engine, folder: Path, tools: Tools) -> tuple[Action, ...]:
+    local = tools.wheels is not None and any(tools.wheels.glob(f"torch-{engine.torch}-*.whl"))
+    source = (
+        ("--find-links", str(tools.wheels)) if local else ("--torch-backend", engine.torch_backend)
+    )
+    python = str(folder / "bin" / "python")
+    return (
+        # First: whatever is interrupted from here on is not taken for complete.
+        Remove(folder / venv.STAMP),
+        Command((tools.uv, "venv", "--quiet", "--clear", "--python", tools.python, str(folder))),
+        Command(
+            # Bytecode now: without it each process compiles every import at every start.
+            (tools.uv, "pip", "install", "--compile-bytecode", "--no-deps", "--python", python,
+             *source, "-r", str(engine.lock_file)),
+            env={"UV_NO_PROGRESS": "1", "UV_COMPILE_BYTECODE_TIMEOUT": "300"},
+        ),
+        WriteFile(folder / venv.STAMP, engine.fingerprint()),
+    )  # fmt: skip
+
+
+def start(backend: Backend, paths: Paths, host: Host, wanted: Launch) -> tuple[Action, ...]:
+    """Write the server's state folder and start its supervisor."""
+    engine = tables.engine(backend.gpu)
+    run = paths.run(backend.name)
+    environment = {
+        **serve_arguments.environment(backend, host),
+        "VLLM_CACHE_ROOT": str(paths.home / "cache" / "vllm"),
+        "VLLM_API_KEY": backend.api_key,
+    }
+    supervisord = str(paths.engine(engine.name) / "bin" / "supervisord")
+    return (
+        Remove(run / venv.LOG),
+        Remove(run / guard.STARTS),
+        WriteFile(run / "guard.py", Path(guard.__file__).read_text()),
+        WriteFile(run / "supervisord.conf", configuration(backend, paths, host)),
+        WriteFile(run / launch.FILE, launch.text(wanted), 0o600),
+        Command(
+            (supervisord, "--configuration", str(run / "supervisord.conf")),
+            env=environment,
+            clean_env=True,
+            limit=60,
+        ),
+    )
+
+
+def command(backend: Backend, paths: Paths, host: Host) -> tuple[str, ...]:
+    """The server's own command line; no secret is in it."""
+    engine = tables.engine(backend.gpu)
+    python = str(paths.engine(engine.name) / "bin" / "python")
+    return (
+        python, *engine.command, "--model", str(host.weights.path),
+        "--host", "127.0.0.1", "--port", str(backend.port),
+        *serve_arguments.flags(backend, host),
+    )  # fmt: skip
+
+
+def configuration(backend: Backend, paths: Paths, host: Host) -> str:
+    """Supervisord's file: https://supervisord.org/configuration.html."""
+    run = paths.run(backend.name)
+    python = str(paths.engine(tables.engine(backend.gpu).name) / "bin" / "python")
+    guarded = (
+        python, "-u", str(run / "guard.py"), str(run),
+        *command(backend, paths, host),
+    )  # fmt: skip
+    return f"""\
+; Written by inv up for the backend {backend.name}; changes here are lost.
+[unix_http_server]
+file={_escaped(str(run / venv.SOCKET))}
+chmod=0700
+
+[supervisord]
+identifier=vllm-{backend.name}
+directory={_escaped(str(run))}
+logfile={_escaped(str(run / "supervisord.log"))}
+logfile_maxbytes=1MB
+logfile_backups=1
+pidfile={_escaped(str(run / "supervisord.pid"))}
+childlogdir={_escaped(str(run))}
+umask=077
+; vLLM warns below 65535; supervisord raises the limit as far as it may.
+minfds=1024
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+
+[program:vllm]
+command={_escaped(shlex.join(guarded))}
+autostart=true
+autorestart=true
+startsecs={START_SECONDS}
+startretries={TRIES}
+stopsignal=TERM
+stopwaitsecs={venv.STOP_SECONDS - 1}
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={_escaped(str(run / venv.LOG))}
+stdout_logfile_maxbytes=20MB
+stdout_logfile_backups=3
+"""
+
+
+def _escaped(text: str) -> str:
+    # supervisord expands %(name)s in every value.
+    return text.replace("%", "%%")

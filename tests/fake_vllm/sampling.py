@@ -1,0 +1,76 @@
+"""From a request to its answers: the tokens of every choice and why each one ends."""
+
+import random
+from dataclasses import dataclass
+
+from tests.fake_vllm import model, tokenizer
+from tests.fake_vllm.faults import Fault
+from tests.fake_vllm.parameters import Wanted
+from tests.fake_vllm.settings import Settings
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer: its pieces in the order they are generated, and how it ends."""
+
+    index: int
+    pieces: tuple[str, ...]
+    finish_reason: str
+    stop_reason: str | None
+    tokens: int
+
+    @property
+    def text(self) -> str:
+        """The whole answer."""
+        return "".join(self.pieces)
+
+    @property
+    def ends_silently(self) -> bool:
+        """Whether the last token is the end mark, which has no text of its own."""
+        return self.tokens > len(self.pieces)
+
+
+def sample(wanted: Wanted, settings: Settings, *, mixed_up: bool = False) -> list[Choice]:
+    """Return the answers a request gets from the possibly broken model."""
+    if settings.has(Fault.WRONG_ANSWER) or mixed_up:
+        texts = [model.WRONG] * wanted.n
+    else:
+        texts = [_text(wanted, _dice(wanted, settings, index)) for index in range(wanted.n)]
+    return [_choice(index, text, wanted, settings) for index, text in enumerate(texts)]
+
+
+def _text(wanted: Wanted, dice: random.Random | None) -> str:
+    if wanted.prompt:
+        return model.complete(wanted.prompt, dice)
+    return model.answer(wanted.messages, dice)
+
+
+def _dice(wanted: Wanted, settings: Settings, index: int) -> random.Random | None:
+    """Return what decides between likely words; greedy sampling needs nothing."""
+    if settings.has(Fault.NONDETERMINISTIC):
+        return random.Random()
+    if wanted.temperature == 0 or settings.has(Fault.IGNORES_TEMPERATURE):
+        return None
+    if wanted.seed is None or settings.has(Fault.IGNORES_SEED):
+        return random.Random()
+    return random.Random(wanted.seed * 1000 + index)
+
+
+def _choice(index: int, text: str, wanted: Wanted, settings: Settings) -> Choice:
+    pieces = tokenizer.split(text)
+    limit = len(pieces) + 1 if settings.has(Fault.IGNORES_MAX_TOKENS) else wanted.max_tokens
+    finish, stop_reason, tokens = "stop", None, len(pieces) + 1
+    if tokens > limit:
+        pieces, finish, tokens = pieces[:limit], "length", limit
+    found = None if settings.has(Fault.IGNORES_STOP) else _first_stop("".join(pieces), wanted.stop)
+    if found:
+        end, stop_reason = found
+        tokens = tokenizer.count("".join(pieces)[: end + len(stop_reason)])
+        pieces, finish = tokenizer.split("".join(pieces)[:end]), "stop"
+    return Choice(index, tuple(pieces), finish, stop_reason, tokens)
+
+
+def _first_stop(text: str, stops: tuple[str, ...]) -> tuple[int, str] | None:
+    """Return where the earliest stop string begins, and which one it is."""
+    found = [(text.index(stop), stop) for stop in stops if stop and stop in text]
+    return min(found, default=None)

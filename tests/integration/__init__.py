@@ -1,0 +1,1 @@
+"""Tests with real processes, sockets and engines; the double stands in only for faults."""

@@ -1,0 +1,1 @@
+"""A local vLLM image for tests, made from what this machine has: no registry is asked."""
