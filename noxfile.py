@@ -2,6 +2,7 @@
 
 import os
 import re
+import tomllib
 from pathlib import Path
 
 import nox
@@ -67,10 +68,17 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "tests.bench", *session.posargs, env=CLEAN)
 
 
-@nox.session(name="local-image", default=False)
+@nox.session(name="local-image", default=False, venv_backend="none")
 def local_image(session: nox.Session) -> None:
     """Build the CPU image from the engine venv, without any registry."""
-    session.run("python", "-m", "tests.integration.image", *session.posargs)
+    (row,) = tomllib.loads((DATA / "engines.toml").read_text())["engine"]
+    data_home = os.environ.get("XDG_DATA_HOME", "~/.local/share")
+    home = os.environ.get("LIFECYCLE_HOME", f"{data_home}/vllm-lifecycle")
+    engine = Path(home).expanduser() / "engines" / f"{row['gpu']}-{row['version']}"
+    if not engine.is_dir():
+        session.error(f"there is no engine in {engine}: make it with ./inv up")
+    tag = f"vllm-cpu-local:{row['version']}"
+    session.run("python", "-m", "tests.integration.image", "--engine", str(engine), "--tag", tag)
 
 
 @nox.session(default=False)

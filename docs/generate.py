@@ -1,4 +1,200 @@
-"""Write docs/reference/ from the code: the task list and the table of keys.
+"""Write docs/reference/ from the code: the table of keys, the task list, the failures.
 
 `nox -s docs` writes; `tests/unit/test_reference.py` fails when the files on disk differ.
 """
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifecycle import errors
+from lifecycle.keys import RESERVED_FLAGS, TABLE, Key, extra_arguments
+from tasks import namespace
+
+FOLDER = Path(__file__).parent / "reference"
+
+HEADER = "<!-- Written by `nox -s docs` from the code. Change the code, not this page. -->\n"
+
+PROBE = "?"
+"""A value that every check with an opinion refuses, and so says what it would accept."""
+
+ENV = """\
+# Keys of the env files
+
+A backend is a file `env/<name>.env`. The root `.env` holds secrets and values for this machine;
+git ignores it, and `inv up` gives it mode 600.
+
+## Precedence
+
+Process environment, then root `.env`, then `env/<name>.env`, then the default below.
+`inv status --verbose` shows each value in force and the file and line it comes from.
+
+A value in the process environment or the root `.env` applies to every backend. `PORT`, `GPU` and
+`MODEL` belong in `env/<name>.env` for that reason.
+
+## Format
+
+- One `KEY=value` a line. A line that starts with `#` is a comment.
+- A value is one line without `$`: there is no interpolation.
+- An empty value counts as unset. It does not clear a value of a file with less precedence.
+- An unknown key, a key set twice, a bad value, or a `PORT` that two files share is an error
+  (exit code 2) that names the file, the line and the key.
+"""
+
+COMMANDS = """\
+# Commands
+
+`./inv COMMAND` in the checkout, or `inv COMMAND` with `.venv` active. Exit codes:
+[exit-codes.md](exit-codes.md).
+
+Options of Invoke itself stand before the command:
+
+- `inv --list` lists the commands, `inv COMMAND --help` explains one.
+- `inv --dry COMMAND` prints what a command would run, write and remove, and changes nothing.
+  Commands that only read do so as ever.
+"""
+
+EXITS = """\
+# Exit codes
+
+A failure prints three things: what happened (`✗`), why, and what to type next (`→`).
+"""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a command, as `inv COMMAND --help` shows it."""
+
+    names: str
+    meaning: str
+    default: str
+    bare: str
+    """What it is called where it may stand without its flag; "" where it may not."""
+
+
+def env_reference() -> str:
+    """Every key an env file may hold."""
+    backend = [key for key in TABLE if not key.everywhere]
+    machine = [key for key in TABLE if key.everywhere]
+    flags = [(f"`{flag}`", f"{why}.") for flag, why in RESERVED_FLAGS.items()]
+    return "\n".join([
+        HEADER, ENV,
+        "## Keys of a backend\n",
+        "Allowed in `env/<name>.env`, the root `.env` and the process environment.\n",
+        *_table(("Key", "Meaning", "Value", "Default", "vLLM flag"), map(_backend_row, backend)),
+        "\n## Keys of the machine\n",
+        "Allowed in the root `.env` and the process environment only.\n",
+        *_table(("Key", "Meaning", "Secret"), map(_machine_row, machine)),
+        "\nA secret is never printed, never part of a command line, and never in a log.",
+        "\n## Flags that `EXTRA_ARGS` must not hold\n",
+        *_table(("Flag", "Why"), flags),
+        "",
+    ])  # fmt: skip
+
+
+def commands_reference() -> str:
+    """Every command and its options."""
+    sections = [_section(name) for name in sorted(namespace.tasks)]
+    return "\n".join([HEADER, COMMANDS, *sections])
+
+
+def exit_codes_reference() -> str:
+    """Every exit code and its meaning."""
+    failures = [
+        (str(failure.exit_code), f"`{failure.__name__}`", _doc(failure))
+        for failure in sorted(_failures(), key=lambda failure: failure.exit_code)
+    ]
+    rows = [
+        ("0", "", "Done, or nothing to do."),
+        ("1", "", "A bug: please report its traceback. Also an unknown command or option."),
+        *failures,
+        (str(errors.INTERRUPTED), "", "Interrupted by Ctrl-C."),
+    ]  # fmt: skip
+    return "\n".join([HEADER, EXITS, *_table(("Code", "Failure", "Meaning"), rows), ""])
+
+
+def _backend_row(key: Key) -> tuple[str, ...]:
+    value = key.check(PROBE).removeprefix("must be ") or "any text"
+    value = "flags, but not those below" if key.check is extra_arguments else value
+    default = "required" if key.required else _code(key.default)
+    return (f"`{key.name}`", key.doc, value, default, _code(key.flag))
+
+
+def _machine_row(key: Key) -> tuple[str, ...]:
+    return (f"`{key.name}`", key.doc, "yes" if key.secret else "no")
+
+
+def _section(name: str) -> str:
+    options = list(_options(name))
+    bare = "".join(f" [{option.bare}]" for option in options if option.bare)
+    rows = [(option.names, option.meaning, option.default) for option in options]
+    return "\n".join([
+        f"## inv {name}\n",
+        f"{_doc(namespace.tasks[name])}\n",
+        f"    inv {name}{bare}{' [OPTIONS]' if rows else ''}\n",
+        *_table(("Option", "Meaning", "Default"), rows),
+        "",
+    ])  # fmt: skip
+
+
+def _options(name: str) -> Iterator[Option]:
+    task = namespace.tasks[name]
+    # Invoke takes each text out of `help` as it reads it; the task must stay as it was.
+    texts = dict(task.help)
+    by_name = {argument.attr_name or argument.name: argument for argument in task.get_arguments()}
+    task.help = texts
+    # The signature's order: Invoke's own depends on the command line (see positional_if_given).
+    for parameter in task.argspec(task.body).parameters:
+        argument = by_name[parameter]
+        # As positional_if_given has it: what may stand without its flag has None as its default.
+        bare = argument.default is None
+        value = {bool: "", int: " N"}.get(argument.kind, " TEXT")
+        names = sorted(argument.names, key=len)
+        flags = [f"`{'-' if len(one) == 1 else '--'}{one}{value}`" for one in names]
+        yield Option(
+            names=", ".join(flags),
+            meaning=argument.help or "",
+            default="off" if argument.kind is bool else _code(argument.default or ""),
+            bare=parameter.upper() if bare else "",
+        )
+
+
+def _failures() -> Iterator[type[errors.LifecycleError]]:
+    base = errors.LifecycleError
+    for thing in vars(errors).values():
+        if inspect.isclass(thing) and issubclass(thing, base) and thing is not base:
+            yield thing
+
+
+def _doc(thing: object) -> str:
+    """The first paragraph of a docstring, as one line."""
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+
+
+def _code(value: object) -> str:
+    return f"`{value}`" if value else "-"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands_reference,
+    "env.md": env_reference,
+    "exit-codes.md": exit_codes_reference,
+}
+"""The files in docs/reference/, and what is in them."""
+
+
+def main() -> None:
+    """Write all pages."""
+    FOLDER.mkdir(exist_ok=True)
+    for name, page in PAGES.items():
+        (FOLDER / name).write_text(page(), encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,10 @@ class Os:
     machine: str = ""
     name: str = ""
     wsl: bool = False
+    root: bool = False
+    user: str = ""
+    """Numbers of user and group, as Docker takes them: `1000:1000`."""
+    apt: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,12 +79,14 @@ class Weights:
         root: the folder to mount so that links inside `path` resolve.
         size: bytes.
         problem: why it cannot be served; "" when it can.
+        written: when its config.json was written; a server must be restarted for a newer one.
     """
 
     path: Path | None = None
     root: Path | None = None
     size: int = 0
     problem: str = ""
+    written: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,8 @@ class Host:
     memory: Memory = Memory()
     disks: dict[str, Disk] = field(default_factory=dict)
     docker: Docker = Docker()
+    libraries: frozenset[str] = frozenset()
+    """Those of the system libraries asked for that can be loaded."""
     venv: Venv = Venv()
     weights: Weights = Weights()
     server: Server = Server()

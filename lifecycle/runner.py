@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from lifecycle.errors import HostNotReady, RestartNeeded, ServerUnhealthy, StepFailed
+from lifecycle.errors import RestartNeeded, ServerUnhealthy, StepFailed
 from lifecycle.host import Host
 from lifecycle.paths import Paths
 from lifecycle.runtimes import ready, runtime
@@ -52,7 +52,7 @@ class Runner:
         """Bring every state about, in order; says whether anything had to be done.
 
         Raises:
-            HostNotReady: a step without actions is not reached.
+            HostNotReady: (or the step's own failure) a step without actions is not reached.
             StepFailed: its actions succeeded, its state did not follow.
             RestartNeeded: its state needs a restart to take effect.
         """
@@ -62,7 +62,7 @@ class Runner:
             if not why:
                 continue
             if not step.actions:
-                raise HostNotReady(why, fix=step.fix)
+                raise step.failure(why, fix=step.fix)
             worked = True
             self._display.begin(step, why)
             for action in step.actions:

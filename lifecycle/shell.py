@@ -176,6 +176,16 @@ def session(leader: int, started: int) -> list[Process]:
     return found
 
 
+def memory_below(pid: int) -> int:
+    """RAM in bytes of a process and all below it; 0 when it cannot be seen."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        top = psutil.Process(pid)
+        return sum(one.memory_info().rss for one in (top, *top.children(recursive=True)))
+    return 0
+
+
 def end(processes: list[Process], grace: float) -> None:
     """Ask processes to end, and end those that did not within `grace` seconds."""
     for number in (signal.SIGTERM, signal.SIGKILL):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lifecycle.errors import HostNotReady, LifecycleError
 from lifecycle.host import Host
 
 
@@ -116,6 +117,7 @@ class Step:
         fix: what a person can do, when there are no actions or they did not help.
         phase: the phase shown while this step works.
         restart: what to restart, when the state needs that to take effect.
+        failure: what it is when only a person can bring the state about.
     """
 
     name: str
@@ -124,3 +126,4 @@ class Step:
     fix: str = ""
     phase: str = "check"
     restart: str = ""
+    failure: type[LifecycleError] = HostNotReady

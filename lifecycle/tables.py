@@ -1,6 +1,7 @@
 """Typed rows of `data/*.toml`, and the look-ups on them."""
 
 import hashlib
+import json
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -72,6 +73,15 @@ class CpuSupport:
 
 
 @dataclass(frozen=True)
+class Library:
+    """A shared library vLLM loads and no wheel brings, and the package that has it."""
+
+    gpu: str
+    file: str
+    apt: str
+
+
+@dataclass(frozen=True)
 class CpuSettings:
     """How a CPU server uses its cores."""
 
@@ -94,6 +104,11 @@ class PackagedModel:
     file_sha256: str
     size: int
     sampling: dict[str, float]
+
+    @property
+    def made_from(self) -> str:
+        """What the manifest of its converted folder must say."""
+        return f"{self.file_sha256} {json.dumps(self.sampling)}"
 
 
 @cache
@@ -159,6 +174,11 @@ def cpu_support(machine: str) -> CpuSupport:
             return row
     known = ", ".join(row.machine for row in rows)
     raise NotSupported(f"vLLM on {machine} processors is not known", why=f"known: {known}")
+
+
+def libraries(gpu: str) -> list[Library]:
+    """System libraries an engine needs."""
+    return [row for row in _rows(Library, "support.toml", "library") if row.gpu == gpu]
 
 
 def cpu_settings(cores: int) -> CpuSettings:

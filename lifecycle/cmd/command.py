@@ -73,7 +73,7 @@ def _known(error: OSError) -> LifecycleError | None:
             f"the disk is full: {place} could not be written",
             fix="Free some disk, then run the same again: what was begun is taken up or redone.",
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return HostNotReady(
             f"{place} cannot be written: {error.strerror}",
             fix="Run as the owner of that folder, or set LIFECYCLE_HOME= in .env to another one.",

@@ -1,7 +1,19 @@
 """One look at the machine: what matters for a backend, and nothing else."""
 
+from lifecycle import tables
 from lifecycle.backend import Backend
-from lifecycle.facts import cpu, disk, memory, network, os, secrets, server, venv, weights
+from lifecycle.facts import (
+    cpu,
+    disk,
+    libraries,
+    memory,
+    network,
+    os,
+    secrets,
+    server,
+    venv,
+    weights,
+)
 from lifecycle.host import Docker, Host
 from lifecycle.paths import Paths
 from lifecycle.shell import Shell
@@ -17,6 +29,7 @@ def gather(backend: Backend, paths: Paths, shell: Shell) -> Host:
         memory=memory.look(),
         disks={"home": disk.look(paths.home), "models": disk.look(paths.models)},
         docker=_docker(shell) if backend.runtime == "docker" else Docker(),
+        libraries=libraries.look(row.file for row in tables.libraries(backend.gpu)),
         venv=venv.look(backend, paths),
         weights=weights.look(backend, paths),
         server=running,

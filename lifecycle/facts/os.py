@@ -1,6 +1,8 @@
 """The operating system."""
 
+import os
 import platform
+import shutil
 import sys
 
 from lifecycle.host import Os
@@ -14,4 +16,7 @@ def look() -> Os:
         machine=platform.machine().lower().replace("amd64", "x86_64").replace("arm64", "aarch64"),
         name=platform.platform(terse=True),
         wsl="microsoft" in release,
+        user=f"{os.getuid()}:{os.getgid()}" if hasattr(os, "getuid") else "",
+        root=hasattr(os, "geteuid") and os.geteuid() == 0,
+        apt=shutil.which("apt-get") is not None,
     )

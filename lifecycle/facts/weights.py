@@ -2,6 +2,7 @@
 
 import os
 import re
+from datetime import datetime
 from pathlib import Path
 
 from lifecycle import tables
@@ -16,9 +17,10 @@ REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 def look(backend: Backend, paths: Paths) -> Weights:
     """Find `MODEL`: a packaged model, a folder, or a repo in the Hugging Face cache."""
     model = backend.model
-    if model in tables.packaged_models():
+    packaged = tables.packaged_models().get(model)
+    if packaged:
         place = paths.models / model
-        problem = folder.problem(place) or folder.changed(place)
+        problem = folder.problem(place) or folder.changed(place, packaged.made_from)
         return _weights(place, place, problem)
     local = _local(model, paths)
     if local:
@@ -65,4 +67,8 @@ def _snapshot(repo: Path) -> Path | None:
 
 
 def _weights(path: Path, root: Path, problem: str) -> Weights:
-    return Weights(path=path, root=root, size=0 if problem else folder.size(path), problem=problem)
+    if problem:
+        return Weights(path=path, root=root, problem=problem)
+    seconds = (path / "config.json").stat().st_mtime
+    written = datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
+    return Weights(path=path, root=root, size=folder.size(path), written=written)

@@ -15,19 +15,21 @@ from pathlib import Path
 MANIFEST = ".manifest.json"
 
 
-def main(gguf: Path, sha256: str, target: Path, sampling: dict[str, float]) -> None:
+def main(gguf: Path, sha256: str, target: Path, sampling: str) -> None:
     """Check the source, convert beside the target, then put it in place.
 
     Args:
-        sampling: the model's recommended defaults; vLLM takes them from generation_config.json.
+        sampling: the model's recommended defaults as JSON; vLLM takes them from
+            generation_config.json.
     """
     if digest(gguf) != sha256:
         sys.exit(f"{gguf.name} is not the file it should be (sha256 {digest(gguf)}, not {sha256})")
     staging = target.with_name(f".{target.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
     convert(gguf, staging)
-    recommend(staging / "generation_config.json", sampling)
-    (staging / MANIFEST).write_text(json.dumps(manifest(staging), indent=1))
+    recommend(staging / "generation_config.json", json.loads(sampling))
+    record = {"made_from": f"{sha256} {sampling}", "files": manifest(staging)}
+    (staging / MANIFEST).write_text(json.dumps(record, indent=1))
     shutil.rmtree(target, ignore_errors=True)
     staging.rename(target)
 
@@ -79,4 +81,4 @@ def digest(file: Path) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), json.loads(sys.argv[4]))
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4])

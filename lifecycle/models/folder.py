@@ -24,14 +24,16 @@ def problem(folder: Path) -> str:
     return next((why for file in files if (why := _broken(file))), "")
 
 
-def changed(folder: Path) -> str:
-    """Which file differs from the manifest written with the folder; "" when none does.
+def changed(folder: Path, made_from: str) -> str:
+    """How a folder differs from its manifest, and that from what it should be made of.
 
     A file whose size and time are as recorded is taken as unchanged; any other is hashed.
     """
     try:
         recorded = json.loads((folder / MANIFEST).read_text())
-        for name, entry in recorded.items():
+        if recorded["made_from"] != made_from:
+            return "it was made from another package, or with other settings"
+        for name, entry in recorded["files"].items():
             stat = (folder / name).stat()
             if (stat.st_size, stat.st_mtime_ns) == (entry["size"], entry["mtime_ns"]):
                 continue

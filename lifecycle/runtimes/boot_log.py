@@ -36,7 +36,7 @@ def phase(log: str) -> str:
 
 def last_line(log: str) -> str:
     """The newest line, without its prefix of process, level, time and place."""
-    lines = [line for line in log.splitlines() if line.strip()]
+    lines = [line for line in log.splitlines() if line.strip() and "===" not in line]
     return PREFIX.sub("", lines[-1]).strip() if lines else ""
 
 

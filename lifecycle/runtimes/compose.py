@@ -1,6 +1,7 @@
 """A server in a container, through `docker compose`. Only this module spells that command."""
 
 from lifecycle import engine
+from lifecycle import shell as processes
 from lifecycle.backend import Backend
 from lifecycle.host import Launch, Server
 from lifecycle.paths import Paths
@@ -36,9 +37,16 @@ def status(backend: Backend, paths: Paths, started: Launch) -> Server:
         return Server("failed", started, detail=boot_log.cause(text), log=where)
     phase, models, detail = answer.look(backend, text)
     return Server(
-        phase=phase, launch=started, pid=container.pid, since=container.since,
-        restarts=container.restarts, models=models, detail=detail, log=where,
-    )  # fmt: skip
+        phase=phase,
+        launch=started,
+        pid=container.pid,
+        since=container.since,
+        restarts=container.restarts,
+        memory=processes.memory_below(container.pid),
+        models=models,
+        detail=detail,
+        log=where,
+    )
 
 
 def dead(backend: str, paths: Paths) -> str:

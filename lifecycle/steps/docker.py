@@ -1,6 +1,7 @@
 """Steps of a server in a container: the engine answers, the image is here, compose starts it."""
 
 import shlex
+from pathlib import Path
 
 from lifecycle import tables
 from lifecycle.backend import Backend
@@ -43,8 +44,10 @@ def start(backend: Backend, paths: Paths, host: Host, wanted: Launch) -> tuple[A
     """Remember the launch, then have compose start the container."""
     run = paths.run(backend.name)
     return (
+        # Makes the folder, and tells backup tools to pass it by: https://bford.info/cachedir/
+        WriteFile(cache(paths) / "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n"),
         WriteFile(run / launch.FILE, launch.text(wanted), 0o600),
-        Command(up_command(backend, paths), env=environment(backend, host), limit=300),
+        Command(up_command(backend, paths), env=environment(backend, paths, host), limit=300),
     )
 
 
@@ -56,7 +59,7 @@ def up_command(backend: Backend, paths: Paths) -> tuple[str, ...]:
     return compose.command(backend.name, *named, "up", "--detach", "--remove-orphans")
 
 
-def environment(backend: Backend, host: Host) -> dict[str, str]:
+def environment(backend: Backend, paths: Paths, host: Host) -> dict[str, str]:
     """Everything the compose files ask for; the key travels here and in no file."""
     arguments = (_inside(host), "--host", "0.0.0.0", "--port", "8000",  # noqa: S104 - in the container
                  *serve_arguments.flags(backend, host))  # fmt: skip
@@ -65,11 +68,18 @@ def environment(backend: Backend, host: Host) -> dict[str, str]:
         **serve_arguments.environment(backend, host),
         "IMAGE": image(backend, host),
         "PORT": str(backend.port),
+        "RUN_AS": host.os.user,
+        "CACHE_SOURCE": str(cache(paths)),
         "MODEL_SOURCE": str(root),
         "MODEL_TARGET": f"/models/{root.name if root else ''}",
         "VLLM_ARGS": shlex.join(arguments),
         "VLLM_API_KEY": backend.api_key,
     }
+
+
+def cache(paths: Paths) -> Path:
+    """Where vLLM in a container keeps what it learned; survives the container."""
+    return paths.home / "cache" / "vllm-docker"
 
 
 def _inside(host: Host) -> str:

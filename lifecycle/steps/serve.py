@@ -6,7 +6,7 @@ from lifecycle.host import Host, Launch
 from lifecycle.paths import Paths
 from lifecycle.runtimes import launch
 from lifecycle.step import Action, AwaitReady, Step, StopServer
-from lifecycle.steps import cpu, docker, venv, weights
+from lifecycle.steps import cpu, docker, libraries, venv, weights
 from lifecycle.steps.venv import Tools
 
 COMPARED = (
@@ -27,6 +27,7 @@ def prepare(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[St
     if backend.runtime == "docker":
         plan += docker.steps(backend, host)
     if backend.runtime == "venv" or weights.needs_engine(backend, host):
+        plan += libraries.steps(backend.gpu, host)
         plan += venv.install(backend, paths, host, tools)
     return plan + weights.steps(backend, paths, host, tools)
 
@@ -63,6 +64,7 @@ def launched(backend: Backend, host: Host) -> Launch:
     settings["SERVED_NAME"] = backend.served_name
     settings["VLLM_API_KEY"] = launch.fingerprint(backend.api_key)
     settings["MODEL_FOLDER"] = str(host.weights.path)
+    settings["MODEL_WRITTEN"] = host.weights.written
     if backend.runtime == "docker":
         settings["IMAGE"] = docker.image(backend, host)
     else:
@@ -74,7 +76,7 @@ def not_as_wanted(host: Host, wanted: Launch) -> str:
     """Why the running server is not the one that is wanted; "" when it is, and answers."""
     server = host.server
     if not server.alive:
-        return server.detail or "it is not running"
+        return f"it failed: {server.detail}" if server.detail else "it is not running"
     changes = launch.differences(server.launch, wanted)
     if changes:
         return "it runs with other values:\n" + "\n".join(changes)

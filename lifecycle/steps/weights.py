@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lifecycle import tables
 from lifecycle.backend import Backend
+from lifecycle.errors import ModelUnavailable
 from lifecycle.host import Host
 from lifecycle.models import convert_gguf
 from lifecycle.paths import Paths
@@ -38,13 +39,14 @@ def needs_engine(backend: Backend, host: Host) -> bool:
 
 
 def _present(backend: Backend) -> Step:
+    others = f"set MODEL= to a local folder, or to one of: {', '.join(tables.packaged_models())}."
+    fetch = f"Fetch it with: hf download {backend.model}\nor " if "/" in backend.model else ""
     return Step(
         name=f"the model {backend.model} is here",
         missing=lambda host: host.weights.problem,
-        fix="Fetch it with: hf download "
-        f"{backend.model}\nor set MODEL= to a local folder, or to one of: "
-        f"{', '.join(tables.packaged_models())}.",
+        fix=fetch + others,
         phase="model",
+        failure=ModelUnavailable,
     )
 
 

@@ -12,7 +12,7 @@ from tests.fake_vllm.settings import Settings
 
 # A load test opens many connections in one moment.
 BACKLOG = 512
-SETTLING_TURNS = 50
+SETTLING_TURNS = 10
 
 
 class CrashedAtBootError(Exception):
@@ -56,6 +56,10 @@ class Server:
             try:
                 await self._stopped.wait()
             finally:
+                # Accept no more before closing: asyncio leaks a connection that it has
+                # accepted when the server is closed under it.
+                self._loop.remove_reader(self._socket)
+                await _settle()
                 listening.close()
                 await self._hang_up()
 
@@ -92,7 +96,6 @@ class Server:
             self._connections.discard(task)
 
     async def _hang_up(self) -> None:
-        await _settle()
         connections = tuple(self._connections)
         for connection in connections:
             connection.cancel()

@@ -1,0 +1,1 @@
+"""What people read; `generate.py` writes the reference pages from the code."""

@@ -1,0 +1,1 @@
+"""Parsers, decisions, golden files: no processes, no sockets."""

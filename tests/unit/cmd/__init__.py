@@ -1,0 +1,1 @@
+"""Tasks: exit codes, and which backend they mean."""

@@ -1,0 +1,1 @@
+"""Model folders, whole and broken."""

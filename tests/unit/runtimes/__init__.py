@@ -1,0 +1,1 @@
+"""What a runtime reads and writes, without running anything."""

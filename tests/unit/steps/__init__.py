@@ -1,0 +1,1 @@
+"""Decisions: a backend and a host in, steps out."""

@@ -1,0 +1,114 @@
+"""A backend: what its env file becomes, and which of several values wins."""
+
+import shutil
+
+import pytest
+
+from lifecycle import backend as backends
+from lifecycle.backend import DEFAULT, PROCESS
+from lifecycle.errors import ConfigError
+from lifecycle.host import GIB
+from lifecycle.paths import ROOT
+from tests.unit.given import Checkout, backend
+
+SHIPPED = backends.names(ROOT)
+
+
+@pytest.fixture
+def shipped(checkout: Checkout) -> Checkout:
+    """The env files of this repository, without the developer's own `.env`."""
+    shutil.copytree(ROOT / "env", checkout.root / "env", dirs_exist_ok=True)
+    return checkout
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_backend_loads(shipped: Checkout, name: str) -> None:
+    assert shipped.load(name).name == name
+
+
+def test_shipped_backends_have_ports_of_their_own(shipped: Checkout) -> None:
+    ports = {shipped.load(name).port for name in SHIPPED}
+    assert len(ports) == len(SHIPPED) >= 3
+
+
+def test_names_are_the_files_and_hidden_or_other_files_do_not_count(checkout: Checkout) -> None:
+    checkout.env("9x", "").env(".hidden", "").env("Upper", "")
+    (checkout.root / "env" / "notes.txt").touch()
+    assert backends.names(checkout.root) == ["9x", "cpu"]
+
+
+def test_process_beats_secrets_file_beats_backend_file_beats_default(checkout: Checkout) -> None:
+    file = "GPU=cpu\nPORT=8000\nMODEL=m\nDTYPE=float16\nMAX_NUM_SEQS=1\nMAX_MODEL_LEN=16\n"
+    checkout.env("cpu", file).secrets("MAX_NUM_SEQS=2\nMAX_MODEL_LEN=32\n")
+    settings = checkout.load(MAX_MODEL_LEN="64").settings
+    won = {key: (one.text, one.source) for key, one in settings.items()}
+    assert won["MAX_MODEL_LEN"] == ("64", PROCESS)
+    assert won["MAX_NUM_SEQS"] == ("2", ".env:1")
+    assert won["DTYPE"] == ("float16", "env/cpu.env:4")
+    assert won["KV_CACHE_GIB"] == ("1", DEFAULT)
+
+
+def test_an_empty_value_is_as_good_as_none(checkout: Checkout) -> None:
+    checkout.env("cpu", "GPU=cpu\nPORT=8000\nMODEL=m\nDTYPE=\n").secrets("MODEL=\n")
+    one = checkout.load(PORT="")
+    assert (one.get("DTYPE"), one.model, one.port) == ("auto", "m", 8000)
+
+
+def test_other_variables_of_the_process_do_not_matter(checkout: Checkout) -> None:
+    assert "PATH" not in checkout.load(PATH="/bin", MODLE="x").settings
+
+
+@pytest.mark.parametrize(
+    ("values", "runtime"),
+    [
+        ({"GPU": "cpu"}, "venv"),
+        ({"GPU": "cuda"}, "docker"),
+        ({"GPU": "rocm"}, "docker"),
+        ({"GPU": "cpu", "RUNTIME": "docker"}, "docker"),
+        ({"GPU": "cuda", "RUNTIME": "venv"}, "venv"),
+    ],
+)
+def test_the_runtime_follows_the_hardware_unless_it_is_set(
+    values: dict[str, str], runtime: str
+) -> None:
+    assert backend(**values).runtime == runtime
+
+
+@pytest.mark.parametrize(
+    ("model", "served"),
+    [("smollm2", "smollm2"), ("Qwen/Qwen3-8B", "Qwen3-8B"), ("/models/mine/", "mine")],
+)
+def test_the_served_name_is_the_last_part_of_the_model(model: str, served: str) -> None:
+    assert backend(MODEL=model).served_name == served
+    assert backend(MODEL=model, SERVED_NAME="own").served_name == "own"
+
+
+def test_the_cache_is_given_in_gib() -> None:
+    assert backend(KV_CACHE_GIB="0.5").kv_cache_bytes == GIB // 2
+
+
+def test_flags_come_in_the_tables_order_and_extra_arguments_last() -> None:
+    one = backend(MAX_NUM_SEQS="8", EXTRA_ARGS="--seed 1 --x 'a b'")
+    assert one.vllm_flags() == (
+        "--max-model-len", "4096", "--max-num-seqs", "8", "--dtype", "bfloat16",
+        "--seed", "1", "--x", "a b",
+    )  # fmt: skip
+
+
+def test_an_option_replaces_one_value_and_says_where_it_came_from() -> None:
+    changed = backend().with_setting("RUNTIME", "docker", "--runtime")
+    assert (changed.runtime, changed.settings["RUNTIME"].source) == ("docker", "--runtime")
+
+
+def test_a_bad_option_is_refused_with_its_name() -> None:
+    with pytest.raises(ConfigError, match="RUNTIME=podman from --runtime: must be one of"):
+        backend().with_setting("RUNTIME", "podman", "--runtime")
+
+
+def test_a_backend_shows_no_value_in_its_repr() -> None:
+    assert repr(backend("mine")) == "Backend(name='mine')"
+
+
+def test_the_nearest_word_is_named_only_when_one_is_near() -> None:
+    assert backends.nearest("MODLE", ["MODEL", "PORT"], "Did you mean {}?") == "Did you mean MODEL?"
+    assert backends.nearest("zzz", ["MODEL", "PORT"], "Did you mean {}?") == ""

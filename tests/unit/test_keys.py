@@ -1,0 +1,91 @@
+"""The table of keys: its checks, and its agreement with what else knows keys."""
+
+import pytest
+
+from lifecycle.keys import KEYS, TABLE, Key, extra_arguments, number, one_of, whole_number
+from lifecycle.steps.serve import COMPARED
+
+SEEN_ELSEWHERE = {"RUNTIME", "IMAGE", "START_STALL_SECONDS"}
+"""Not compared as a key: the first two in their own ways, the last shapes only the wait."""
+
+
+def test_names_and_flags_are_unique() -> None:
+    flags = [key.flag for key in TABLE if key.flag]
+    assert len(KEYS) == len(TABLE)
+    assert len(set(flags)) == len(flags)
+
+
+@pytest.mark.parametrize("key", TABLE, ids=lambda key: key.name)
+def test_every_key_is_documented_and_its_default_is_valid(key: Key) -> None:
+    assert key.doc.endswith(".")
+    assert not key.default or key.check(key.default) == ""
+    assert not (key.required and key.default)
+    assert key.everywhere or not key.secret
+
+
+def test_a_server_is_compared_by_every_key_that_shapes_it() -> None:
+    assert set(COMPARED) == {key.name for key in TABLE if not key.everywhere} - SEEN_ELSEWHERE
+
+
+@pytest.mark.parametrize("text", ["1024", "65535", "08000"])
+def test_whole_numbers_in_range_are_taken(text: str) -> None:
+    assert whole_number(1024, 65535)(text) == ""
+
+
+@pytest.mark.parametrize("text", ["1023", "65536", "-1", "8000.0", "8 000", "0x1f40", "", "８０００"])  # noqa: RUF001
+def test_other_numbers_are_refused(text: str) -> None:
+    assert whole_number(1024, 65535)(text) == "must be a whole number from 1024 to 65535"
+
+
+@pytest.mark.parametrize("text", ["0.1", "1", "4096", "1.50"])
+def test_decimal_numbers_in_range_are_taken(text: str) -> None:
+    assert number(0.1, 4096)(text) == ""
+
+
+@pytest.mark.parametrize("text", ["0", "4096.1", "nan", "inf", "1e2", "1,5", "-1", ".", "1."])
+def test_other_decimals_are_refused(text: str) -> None:
+    assert number(0.1, 4096)(text) == "must be a number from 0.1 to 4096"
+
+
+def test_a_choice_names_the_choices() -> None:
+    assert one_of("cpu", "cuda")("gpu") == "must be one of cpu, cuda"
+
+
+@pytest.mark.parametrize("text", ["", "--seed 1", "--model-impl vllm", "--x '{\"a\": \"b c\"}'"])
+def test_extra_arguments_may_hold_flags_that_no_key_owns(text: str) -> None:
+    assert extra_arguments(text) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("--port 1", "PORT"),
+        ("--port=1", "PORT"),
+        ("--seed 1 --host 0.0.0.0", "127.0.0.1"),
+        ("--served_model_name x", "SERVED_NAME"),
+        ("--model x", "MODEL"),
+        ("--api-key x", "VLLM_API_KEY"),
+        ("--uds /tmp/x", "PORT"),
+    ],
+)
+def test_extra_arguments_may_not_hold_what_a_key_owns(text: str, instead: str) -> None:
+    assert instead in extra_arguments(text)
+
+
+@pytest.mark.parametrize("text", ["--hos 0.0.0.0", "--api-ke x", "--por=1"])
+def test_an_abbreviated_flag_is_refused_like_the_whole_one(text: str) -> None:
+    # argparse takes every unambiguous beginning of a flag, and so does vLLM.
+    assert "must not hold" in extra_arguments(text)
+
+
+def test_extra_arguments_may_not_hold_another_secret() -> None:
+    assert "must not hold --hf-token" in extra_arguments("--hf-token hf_x")
+
+
+def test_extra_arguments_may_not_bring_a_file_of_reserved_flags() -> None:
+    # `vllm serve --config` reads host, port and api-key from YAML.
+    assert "must not hold --config" in extra_arguments("--config other.yaml")
+
+
+def test_unbalanced_quotes_are_told() -> None:
+    assert "cannot be split" in extra_arguments("--x 'a")
