@@ -1,4 +1,4 @@
-"""System libraries: can the loader find them?"""
+"""System libraries, and whether the loader can find them."""
 
 import ctypes
 from collections.abc import Iterable

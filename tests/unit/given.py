@@ -64,7 +64,7 @@ def backend(name: str = "cpu", **changes: str) -> Backend:
 def host(cores: int = 2, **changes: Any) -> Host:
     """A machine on which all is prepared and nothing runs yet."""
     good = Host(
-        os=Os("linux", "x86_64", "Linux"),
+        os=Os("linux", "x86_64", "Linux", user="1000:1000"),
         cpu=Cpu("a processor", tuple(range(cores)), frozenset({"avx2", "avx512f"})),
         memory=Memory(16 * GIB, 12 * GIB),
         disks={
@@ -72,6 +72,7 @@ def host(cores: int = 2, **changes: Any) -> Host:
             "models": Disk(PATHS.models, 100 * GIB, writable=True),
         },
         docker=Docker("26.1", "2.26", "", frozenset({LOCAL_IMAGE})),
+        libraries=frozenset(row.file for row in tables.libraries("cpu")),
         venv=Venv(tables.engine("cpu").fingerprint()),
         weights=Weights(MODEL, MODEL, 272_600_000),
         secrets_mode=0o600,

@@ -43,7 +43,8 @@ def test_the_line_number_is_right(
 
 
 @pytest.mark.parametrize(
-    ("written", "meant"), [("MODLE", "MODEL"), ("port", "PORT"), ("MAX_MODEL_LENGTH", "MAX_MODEL_LEN")]
+    ("written", "meant"),
+    [("MODLE", "MODEL"), ("port", "PORT"), ("MAX_MODEL_LENGTH", "MAX_MODEL_LEN")],
 )
 def test_an_unknown_key_names_the_nearest_one(checkout: Checkout, written: str, meant: str) -> None:
     error = mistake(checkout.env("cpu", f"{GOOD}{written}=1\n"))

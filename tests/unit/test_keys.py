@@ -32,7 +32,9 @@ def test_whole_numbers_in_range_are_taken(text: str) -> None:
     assert whole_number(1024, 65535)(text) == ""
 
 
-@pytest.mark.parametrize("text", ["1023", "65536", "-1", "8000.0", "8 000", "0x1f40", "", "８０００"])  # noqa: RUF001
+@pytest.mark.parametrize(
+    "text", ["1023", "65536", "-1", "8000.0", "8 000", "0x1f40", "", "８０００"]
+)  # noqa: RUF001
 def test_other_numbers_are_refused(text: str) -> None:
     assert whole_number(1024, 65535)(text) == "must be a whole number from 1024 to 65535"
 
@@ -51,7 +53,7 @@ def test_a_choice_names_the_choices() -> None:
     assert one_of("cpu", "cuda")("gpu") == "must be one of cpu, cuda"
 
 
-@pytest.mark.parametrize("text", ["", "--seed 1", "--model-impl vllm", "--x '{\"a\": \"b c\"}'"])
+@pytest.mark.parametrize("text", ["", "--seed 1", "--model-impl vllm", '--x \'{"a": "b c"}\''])
 def test_extra_arguments_may_hold_flags_that_no_key_owns(text: str) -> None:
     assert extra_arguments(text) == ""
 

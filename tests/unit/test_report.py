@@ -1,0 +1,137 @@
+"""What a person sees: what, why and fix; and never a secret."""
+
+import json
+
+import pytest
+
+from lifecycle import report
+from lifecycle.backend import Backend
+from lifecycle.errors import HostNotReady
+from lifecycle.host import Server
+from lifecycle.step import Step
+from tests.unit.given import KEY, backend, running
+
+Captured = pytest.CaptureFixture[str]
+TOKEN = "hf_distinctive9Xw2"  # noqa: S105
+SECRETIVE = backend(HF_TOKEN=TOKEN)
+
+
+def test_a_failure_says_what_why_and_what_to_do(capsys: Captured) -> None:
+    report.failure(HostNotReady("it broke", why="one\ntwo", fix="do this\nor that"))
+    shown = capsys.readouterr()
+    assert shown.err == "✗ it broke\n  one\n  two\n→ do this\n  or that\n"
+    assert shown.out == ""
+
+
+def test_a_failure_without_why_and_fix_is_one_line(capsys: Captured) -> None:
+    report.failure(HostNotReady("it broke"))
+    assert capsys.readouterr().err == "✗ it broke\n"
+
+
+PLAIN = ["[bold]x[/]", "[/]", "a\\", "\\[x]", "--flag ':warning:'", "x" * 300, "rm -r 'two words'"]
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_a_line_is_printed_as_it_is_so_that_it_can_be_pasted(capsys: Captured, text: str) -> None:
+    report.line(text)
+    assert capsys.readouterr().out == f"{text}\n"
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_a_note_is_printed_as_it_is_and_not_among_the_output(capsys: Captured, text: str) -> None:
+    report.note(text)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", f"{text}\n")
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_a_failure_is_printed_as_it_is(capsys: Captured, text: str) -> None:
+    report.failure(HostNotReady(text, why=text, fix=text))
+    assert capsys.readouterr().err == f"✗ {text}\n  {text}\n→ {text}\n"
+
+
+def test_a_document_is_json(capsys: Captured) -> None:
+    report.document({"a": ["[bold]", "ü"]})
+    assert json.loads(capsys.readouterr().out) == {"a": ["[bold]", "ü"]}
+
+
+def test_the_endpoint_names_the_keys_place_and_not_the_key(capsys: Captured) -> None:
+    report.endpoint(SECRETIVE)
+    shown = capsys.readouterr().out
+    for part in ("http://127.0.0.1:8000/v1", "VLLM_API_KEY in .env", "curl", "OpenAI(", "inv chat"):
+        assert part in shown
+    assert KEY not in shown
+    assert TOKEN not in shown
+
+
+def test_the_endpoint_takes_any_model_name(capsys: Captured) -> None:
+    report.endpoint(backend(SERVED_NAME="a[bold]b"))
+    assert capsys.readouterr().out.count("a[bold]b") == 3
+
+
+def test_settings_are_shown_with_their_source_and_secrets_hidden(capsys: Captured) -> None:
+    report.settings(SECRETIVE)
+    shown = capsys.readouterr().out
+    assert "MAX_MODEL_LEN" in shown
+    assert "a test" in shown
+    assert shown.count("(set, hidden)") == 2
+    assert KEY not in shown
+    assert TOKEN not in shown
+
+
+def test_visible_settings_hold_no_secret() -> None:
+    seen = report.visible(SECRETIVE)
+    assert seen["PORT"] == {"value": "8000", "source": "a test"}
+    assert KEY not in json.dumps(seen)
+    assert TOKEN not in json.dumps(seen)
+
+
+@pytest.mark.parametrize(
+    ("server", "parts"),
+    [
+        (Server(), ["cpu", "stopped", "smollm2-135m-instruct", "127.0.0.1:8000", "venv"]),
+        (running(backend()), ["ready", "42"]),
+        (running(backend(), restarts=2), ["ready (2x)"]),
+        (running(backend(), phase="load", memory=3 * 2**30), ["load", "3.0 GiB"]),
+        (Server("failed", detail="[boom] it", log="/x.log"), ["failed", "cpu: [boom] it", "/x.log"]),
+    ],
+    ids=["stopped", "ready", "restarted", "starting", "failed"],
+)
+def test_a_server_is_one_line_and_its_trouble_below(
+    capsys: Captured, server: Server, parts: list[str]
+) -> None:
+    report.servers([(SECRETIVE, server)])
+    shown = capsys.readouterr().out
+    assert [part for part in parts if part not in shown] == []
+    assert KEY not in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "60 min"), (3600, "1 h"), (7200, "2 h"),
+        (86_400, "1 d"), (864_000, "10 d"),
+    ],
+)  # fmt: skip
+def test_a_duration_is_told_in_its_largest_unit(seconds: float, text: str) -> None:
+    assert report.duration(seconds) == text
+
+
+def test_a_plan_at_work_tells_state_reason_phases_and_end(capsys: Captured) -> None:
+    step = Step("the server [x] answers", lambda _: "", phase="start")
+    progress = report.Progress()
+    progress.begin(step, "it runs with other values:\nA: 1 → 2")
+    progress.progress("load", "reading")
+    progress.progress("load", "reading more")
+    progress.progress("", "still")
+    progress.done(step)
+    first, second, third, last = capsys.readouterr().err.splitlines()
+    assert first.split() == "start the server [x] answers: it runs with other values:".split()
+    assert second.split() == ["A:", "1", "→", "2"]
+    assert third.split()[:2] == ["load", "after"]
+    assert last.split()[:3] == ["ready", "the", "server"]
+
+
+def test_a_backend_shown_by_mistake_shows_no_secret() -> None:
+    shown: Backend = SECRETIVE
+    assert KEY not in f"{shown} {shown!r} {running(shown)!r}"

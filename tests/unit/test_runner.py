@@ -1,0 +1,200 @@
+"""Applying steps: in order, a look after each change, and every way to end."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from lifecycle import engine, runner
+from lifecycle.errors import HostNotReady, ModelUnavailable, RestartNeeded, ServerUnhealthy, StepFailed
+from lifecycle.host import Host
+from lifecycle.runner import Runner
+from lifecycle.shell import Shell
+from lifecycle.step import (
+    Action, AwaitReady, Command, PullImage, Remove, Step, StopServer, WriteFile,
+)  # fmt: skip
+from tests.unit.given import KEY, PATHS
+
+NOTED = Path("/data/noted")
+AWAIT = AwaitReady("cpu", "venv", "http://127.0.0.1:8000", "mine", KEY)
+
+
+class World(Shell):
+    """A machine whose state is a set of names, the shell that changes it, and who watches."""
+
+    def __init__(self, *there: str, dry: bool = False) -> None:
+        super().__init__(dry=dry, say=lambda line: self.events.append(f"said {line}"))
+        self.there = set(there)
+        self.events: list[str] = []
+
+    def look(self) -> Host:
+        self.events.append("look")
+        return Host(port_owner=" ".join(sorted(self.there)))
+
+    def run(self, command: Command, on_line: Callable[[str], None] = print) -> None:
+        if self.dry:
+            return super().run(command, on_line)
+        self.events.append(f"run {command}")
+        self.there.add(command.argv[-1])
+        return on_line("50 %")
+
+    def write(self, file: WriteFile) -> None:
+        if self.dry:
+            return super().write(file)
+        return self.events.append(str(file))
+
+    def remove(self, target: Remove) -> None:
+        if self.dry:
+            return super().remove(target)
+        return self.events.append(str(target))
+
+    def begin(self, step: Step, why: str) -> None:
+        self.events.append(f"begin {step.name}: {why}")
+
+    def progress(self, phase: str, detail: str) -> None:
+        self.events.append(f"progress {phase}{detail}")
+
+    def done(self, step: Step) -> None:
+        self.events.append(f"done {step.name}")
+
+    def apply(self, *steps: Step) -> bool:
+        host = Host(port_owner=" ".join(sorted(self.there)))
+        return Runner(PATHS, self, self.look, self).apply(steps, host)
+
+
+def state(name: str, *actions: Action, fix: str = "", restart: str = "") -> Step:
+    def missing(host: Host) -> str:
+        return "" if name in host.port_owner.split() else f"no {name}"
+
+    return Step(name, missing, actions, fix, restart=restart)
+
+
+def made(name: str) -> Step:
+    return state(name, Command(("make", name)))
+
+
+def test_when_all_is_there_nothing_is_done_not_even_a_look() -> None:
+    world = World("one", "two")
+    assert world.apply(made("one"), state("two")) is False
+    assert world.events == []
+
+
+def test_steps_come_in_order_and_the_machine_is_looked_at_after_each() -> None:
+    world = World()
+    assert world.apply(made("one"), made("two")) is True
+    assert world.events == [
+        "begin one: no one", "run make one", "progress 50 %", "look", "done one",
+        "begin two: no two", "run make two", "progress 50 %", "look", "done two",
+    ]  # fmt: skip
+
+
+def test_a_step_that_an_earlier_one_made_needless_is_passed_by() -> None:
+    world = World()
+    both = state("one", Command(("make", "two")), Command(("make", "one")))
+    world.apply(both, made("two"))
+    assert [event for event in world.events if event.startswith("run")] == [
+        "run make two", "run make one",
+    ]  # fmt: skip
+
+
+def test_actions_that_do_not_bring_the_state_about_are_a_failed_step() -> None:
+    world = World()
+    with pytest.raises(StepFailed, match="not so after all: one") as caught:
+        world.apply(state("one", Command(("make", "other")), fix="mend it"), made("two"))
+    assert (caught.value.why, caught.value.fix) == ("no one", "mend it")
+    assert "run make two" not in world.events
+
+
+def test_what_only_a_person_can_do_ends_the_run_before_anything_after_it() -> None:
+    world = World()
+    with pytest.raises(HostNotReady, match="no one") as caught:
+        world.apply(state("one", fix="switch it on"), made("two"))
+    assert caught.value.fix == "switch it on"
+    assert world.events == []
+
+
+def test_a_step_may_name_its_own_failure() -> None:
+    step = Step("a model", lambda _: "absent", failure=ModelUnavailable)
+    with pytest.raises(ModelUnavailable, match="absent"):
+        World().apply(step)
+
+
+def test_what_needs_a_restart_ends_the_run_with_the_sentence_to_follow() -> None:
+    world = World()
+    with pytest.raises(RestartNeeded) as caught:
+        world.apply(state("one", Command(("make", "one")), restart="restart Windows"), made("two"))
+    assert caught.value.fix == "restart Windows"
+    assert "run make two" not in world.events
+
+
+def test_after_the_restart_the_same_plan_goes_on() -> None:
+    world = World("one")
+    assert world.apply(state("one", Command(("make", "one")), restart="again"), made("two"))
+    assert "run make one" not in world.events
+
+
+EVERYTHING = state(
+    "one", Command(("make", "it")), WriteFile(NOTED, KEY, 0o600), Remove(NOTED),
+    PullImage("image:1"), StopServer("cpu", "venv"), AWAIT,
+)  # fmt: skip
+
+
+def test_a_dry_run_says_every_change_makes_none_and_does_not_look() -> None:
+    world = World(dry=True)
+    assert world.apply(EVERYTHING, state("two", Remove(NOTED)))
+    assert world.events == [
+        "begin one: no one",
+        "said make it",
+        "said write /data/noted (mode 600)",
+        "said remove /data/noted",
+        "said docker pull image:1",
+        "said stop the venv server of backend cpu",
+        "said wait until http://127.0.0.1:8000/v1/models lists mine and a generation came back",
+        "begin two: no two",
+        "said remove /data/noted",
+    ]
+
+
+def test_a_dry_run_still_tells_what_only_a_person_can_do() -> None:
+    with pytest.raises(HostNotReady):
+        World(dry=True).apply(state("one", fix="switch it on"))
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    calls: list[str] = []
+    one = SimpleNamespace(
+        calls=calls, why_dead="", dead=lambda *_: one.why_dead,
+        down=lambda backend, *_: calls.append(f"down {backend}"),
+    )  # fmt: skip
+    monkeypatch.setattr(runner, "runtime", lambda _: one)
+    return one
+
+
+def test_each_action_goes_through_its_door(
+    server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    monkeypatch.setattr(engine, "pull", lambda name, _: world.events.append(f"pull {name}"))
+    monkeypatch.setattr(runner.ready, "wait", lambda *_: world.there.add("one"))
+    world.apply(EVERYTHING)
+    assert world.events[1:] == [
+        "run make it", "progress 50 %", "write /data/noted (mode 600)", "remove /data/noted",
+        "pull image:1", "look", "done one",
+    ]  # fmt: skip
+    assert server.calls == ["down cpu"]
+
+
+@pytest.mark.parametrize(("why", "calls"), [("crashed", ["down cpu"]), ("", [])])
+def test_a_server_that_died_is_taken_down_one_that_hangs_is_left(
+    server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, why: str, calls: list[str]
+) -> None:
+    def unhealthy(*_: object) -> None:
+        raise ServerUnhealthy("no")
+
+    monkeypatch.setattr(runner.ready, "wait", unhealthy)
+    server.why_dead = why
+    with pytest.raises(ServerUnhealthy):
+        World().apply(state("one", AWAIT))
+    assert server.calls == calls
