@@ -127,10 +127,14 @@ def load(name: str, root: Path, environ: Mapping[str, str]) -> Backend:
     return Backend(name, settings)
 
 
-def load_shared(root: Path, environ: Mapping[str, str]) -> Settings:
-    """What applies to every backend: the root `.env` under the process environment."""
+def load_shared(root: Path, environ: Mapping[str, str], only: Iterable[str] = KEYS) -> Settings:
+    """What applies to every backend: the root `.env` under the process environment.
+
+    Args:
+        only: the keys to read from the process environment.
+    """
     settings = _read(root / ".env", root, secrets_allowed=True)
-    for key in KEYS.values():
+    for key in (KEYS[name] for name in only):
         text = environ.get(key.name, "")
         if text:
             _check(key, text, PROCESS)
@@ -203,7 +207,7 @@ def _check(key: Key, text: str, where: str) -> None:
     if "$" in text or "\n" in text:
         raise ConfigError(
             f"{where}: {shown}: a value must be one line without '$'",
-            why="python-dotenv and Docker Compose read '$' differently",
+            why="shells, python-dotenv and Docker Compose each read '$' differently",
             fix="Write the value out in full.",
         )
     problem = key.check(text)

@@ -67,6 +67,10 @@ class ServerUnhealthy(LifecycleError):
     exit_code = 8
 
 
+class ServerDied(ServerUnhealthy):
+    """The server ended while it was starting."""
+
+
 class ModelUnavailable(LifecycleError):
     """The model is missing, gated, broken, or has no room."""
 

@@ -19,7 +19,7 @@ def models(url: str, key: str, limit: float = QUICK) -> tuple[str, ...] | None:
         ServerUnhealthy: it answers, but refuses our key.
     """
     try:
-        answer = requests.get(f"{url}/v1/models", headers=_headers(key), timeout=limit)
+        answer = _session().get(f"{url}/v1/models", headers=_headers(key), timeout=limit)
     except requests.RequestException:
         return None
     if answer.status_code == requests.codes.unauthorized:
@@ -40,13 +40,16 @@ def generation(url: str, key: str, model: str, limit: float = 120) -> str:
     """Why a short generation did not come back; "" when it did."""
     body = {"model": model, "prompt": "Hello", "max_tokens": 4, "temperature": 0}
     try:
-        answer = requests.post(
+        answer = _session().post(
             f"{url}/v1/completions", json=body, headers=_headers(key), timeout=limit
         )
     except requests.RequestException as error:
         return f"no answer to a short generation: {error}"
-    if answer.ok and answer.json().get("usage", {}).get("completion_tokens"):
-        return ""
+    try:
+        if answer.ok and answer.json()["usage"]["completion_tokens"]:
+            return ""
+    except (ValueError, KeyError, TypeError):
+        return f"a short generation came back without usage: {answer.text[:300]}"
     return f"a short generation came back as HTTP {answer.status_code}: {_message(answer)}"
 
 
@@ -60,7 +63,7 @@ def chat(
     """
     body = {"model": model, "messages": messages, "stream": True, "max_tokens": max_tokens}
     try:
-        with requests.post(
+        with _session().post(
             f"{url}/v1/chat/completions",
             json=body, headers=_headers(key), timeout=(QUICK, 120), stream=True,
         ) as answer:  # fmt: skip
@@ -73,6 +76,13 @@ def chat(
         raise ServerUnhealthy(
             "the answer broke off", why=str(error), fix="Look at the log: inv logs"
         ) from None
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    # Our servers are on this machine: a proxy of the environment must see neither key nor text.
+    session.trust_env = False
+    return session
 
 
 def _pieces(answer: requests.Response) -> Iterator[str]:

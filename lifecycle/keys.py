@@ -23,7 +23,7 @@ def whole_number(low: int, high: int) -> Check:
     """Accept a whole number in a closed range."""
 
     def check(text: str) -> str:
-        if re.fullmatch(r"\d+", text) and low <= int(text) <= high:
+        if re.fullmatch(r"[0-9]+", text) and low <= int(text) <= high:
             return ""
         return f"must be a whole number from {low} to {high}"
 
@@ -34,7 +34,7 @@ def number(low: float, high: float) -> Check:
     """Accept a decimal number in a closed range."""
 
     def check(text: str) -> str:
-        if re.fullmatch(r"\d+(\.\d+)?", text) and low <= float(text) <= high:
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) and low <= float(text) <= high:
             return ""
         return f"must be a number from {low:g} to {high:g}"
 

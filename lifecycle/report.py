@@ -11,7 +11,7 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from lifecycle.backend import Backend
+from lifecycle.backend import PROCESS, Backend
 from lifecycle.errors import LifecycleError
 from lifecycle.host import GIB, Server
 from lifecycle.keys import KEYS
@@ -111,12 +111,12 @@ def endpoint(backend: Backend) -> None:
         f"""
 [bold]Endpoint[/]  {url}
 [bold]Model[/]     {escape(model)}
-[bold]Key[/]       VLLM_API_KEY in .env
+[bold]Key[/]       VLLM_API_KEY in {_place_of_key(backend)}
 
 [bold]Try it[/]    ./inv chat "What is the capital of France?"
 
-[bold]curl[/]      export VLLM_API_KEY=$(sed -n 's/^VLLM_API_KEY=//p' .env)
-          curl {url}/chat/completions -H "Authorization: Bearer $VLLM_API_KEY" \\
+[bold]curl[/]      {_export_key(backend)}curl {url}/chat/completions \\
+            -H "Authorization: Bearer $VLLM_API_KEY" \\
             -H "Content-Type: application/json" -d '{escape(body)}'
 
 [bold]Python[/]    from openai import OpenAI; import os
@@ -127,6 +127,16 @@ def endpoint(backend: Backend) -> None:
 """,
         soft_wrap=True,
     )
+
+
+def _place_of_key(backend: Backend) -> str:
+    return "the environment" if backend.settings["VLLM_API_KEY"].source == PROCESS else ".env"
+
+
+def _export_key(backend: Backend) -> str:
+    if backend.settings["VLLM_API_KEY"].source == PROCESS:
+        return ""
+    return "export VLLM_API_KEY=$(sed -n 's/^VLLM_API_KEY=//p' .env)\n          "
 
 
 def servers(rows: list[tuple[Backend, Server]]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from lifecycle.errors import RestartNeeded, ServerUnhealthy, StepFailed
+from lifecycle.errors import RestartNeeded, ServerDied, StepFailed
 from lifecycle.host import Host
 from lifecycle.paths import Paths
 from lifecycle.runtimes import ready, runtime
@@ -100,11 +100,9 @@ class Runner:
                 self._await(action)
 
     def _await(self, action: AwaitReady) -> None:
-        server = runtime(action.runtime)
         try:
             ready.wait(action, self._paths, self._display.progress)
-        except ServerUnhealthy:
+        except ServerDied:
             # A server that dies at every start must not be started again for ever.
-            if server.dead(action.backend, self._paths):
-                server.down(action.backend, self._paths, self._shell)
+            runtime(action.runtime).down(action.backend, self._paths, self._shell)
             raise

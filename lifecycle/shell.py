@@ -6,11 +6,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from lifecycle.errors import CommandFailed
 from lifecycle.step import Command, Remove, WriteFile
@@ -70,10 +70,15 @@ class Shell:
         if self._only_said(str(command)):
             return
         tail: list[str] = []
-        with _started(command) as process:
-            for line in _lines(process, command.limit):
+        with _started(command) as process, _time_limit(process, command.limit) as late:
+            for line in _lines(process):
                 tail = [*tail[1 - SHOWN_LINES :], line]
                 on_line(line)
+        if late:
+            raise CommandFailed(
+                f"this command was ended after {command.limit:g} s: {command}",
+                why="\n".join(tail),
+            )
         if process.returncode:
             raise CommandFailed(
                 f"this command failed (exit {process.returncode}): {command}",
@@ -258,17 +263,27 @@ def _started(command: Command) -> Iterator["subprocess.Popen[str]"]:
         process.wait()
 
 
-def _lines(process: "subprocess.Popen[str]", limit: float) -> Iterator[str]:
+@contextlib.contextmanager
+def _time_limit(process: "subprocess.Popen[str]", limit: float) -> Iterator[list[bool]]:
+    """End the process after `limit` seconds, silent or not; the list is then not empty."""
+    late: list[bool] = []
+
+    def end() -> None:
+        late.append(True)
+        process.terminate()
+
+    timer = threading.Timer(limit, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
+
+
+def _lines(process: "subprocess.Popen[str]") -> Iterator[str]:
     assert process.stdout is not None  # noqa: S101 - for mypy; it is a pipe
-    deadline = time.monotonic() + limit
-    for line in _unbuffered(process.stdout):
-        yield line
-        if time.monotonic() > deadline:
-            process.terminate()
-
-
-def _unbuffered(stream: IO[str]) -> Iterator[str]:
-    for raw in stream:
+    for raw in process.stdout:
         # Progress bars overwrite their line with carriage returns: the last state counts.
         line = raw.rstrip().rsplit("\r", 1)[-1]
         if line:

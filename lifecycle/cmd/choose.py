@@ -14,7 +14,8 @@ FAMILIES = ("cpu", "cuda", "rocm")
 
 def places() -> Paths:
     """The folders of this machine and checkout."""
-    shared = backends.load_shared(ROOT, os.environ)
+    # Only these two: a wrong PORT in the environment must not keep `down` from its work.
+    shared = backends.load_shared(ROOT, os.environ, ("LIFECYCLE_HOME", "MODELS_DIR"))
     return paths({key: setting.text for key, setting in shared.items()})
 
 
@@ -23,9 +24,30 @@ def load(name: str) -> Backend:
     return backends.load(name, ROOT, os.environ)
 
 
-def everyone() -> list[Backend]:
-    """All backends of this checkout."""
-    return [load(name) for name in backends.names(ROOT)]
+def readable() -> list[Backend]:
+    """All backends of this checkout but those whose file is wrong, which is said.
+
+    Raises:
+        ConfigError: not one can be read (the slip is then in the root `.env` or the environment).
+    """
+    from lifecycle import report
+
+    found, errors = [], []
+    for name in backends.names(ROOT):
+        try:
+            found.append(load(name))
+        except ConfigError as error:
+            errors.append(error)
+    if errors and not found:
+        raise errors[0]
+    for slip in errors:
+        report.note(f"left out: {slip.what}")
+    return found
+
+
+def started(where: Paths) -> list[str]:
+    """Names of all backends that have a server or had one."""
+    return sorted(folder.name for folder in (where.home / "run").glob("*") if folder.is_dir())
 
 
 def to_start(gpu: str) -> tuple[Backend, str]:
@@ -34,7 +56,7 @@ def to_start(gpu: str) -> tuple[Backend, str]:
         return _automatic()
     if gpu in backends.names(ROOT) or gpu not in FAMILIES:
         return load(gpu), ""
-    members = [one for one in everyone() if one.gpu == gpu]
+    members = [one for one in readable() if one.gpu == gpu]
     if len(members) == 1:
         return members[0], f"--gpu {gpu} is {members[0].name}, the only backend with GPU={gpu}"
     raise ConfigError(
@@ -53,7 +75,7 @@ def running(gpu: str, where: Paths) -> Backend:
     """
     if gpu != "auto":
         return to_start(gpu)[0]
-    alive = [one for one, server in states(everyone(), where) if server.alive]
+    alive = [one for one, server in states(readable(), where) if server.alive]
     if len(alive) == 1:
         return alive[0]
     if alive:
@@ -68,7 +90,7 @@ def with_log(gpu: str, where: Paths) -> Backend:
     try:
         return running(gpu, where)
     except HostNotReady:
-        logs = {one.name: where.run(one.name) / "server.log" for one in everyone()}
+        logs = {one.name: where.run(one.name) / "server.log" for one in readable()}
         there = {name: file for name, file in logs.items() if file.exists()}
         if gpu != "auto" or not there:
             raise
@@ -81,7 +103,7 @@ def states(some: list[Backend], where: Paths) -> list[tuple[Backend, Server]]:
 
 
 def _automatic() -> tuple[Backend, str]:
-    candidates = sorted(everyone(), key=lambda one: one.gpu == "cpu")
+    candidates = sorted(readable(), key=lambda one: one.gpu == "cpu")
     chosen = next((one for one in candidates if tables.servable(one.gpu)), None)
     if chosen is None:
         raise ConfigError("no file in env/ can be started by this version", fix="Add env/cpu.env.")

@@ -34,8 +34,9 @@ def down(context: Context, gpu: str = "") -> None:
     from lifecycle.cmd import choose
 
     where, shell = choose.places(), _shell(context)
-    some = [choose.to_start(gpu)[0]] if gpu else choose.everyone()
-    stopped = [one.name for one in some if _stop(one, where, shell)]
+    # By its state folder, not its env file: a slip in a file must not keep a server alive.
+    some = [choose.to_start(gpu)[0].name] if gpu else choose.started(where)
+    stopped = [name for name in some if _stop(name, where, shell)]
     if not shell.dry:
         report.note(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
 
@@ -45,11 +46,9 @@ def restart(context: Context, gpu: str = "auto", runtime: str = "") -> None:
     """Stop the server and start it again, with the values of now."""
     from lifecycle.cmd import choose
 
-    where, shell = choose.places(), _shell(context)
-    backend = choose.running(gpu, where)
-    was = choose.states([backend], where)[0][1].launch.runtime
-    _stop(backend, where, shell)
-    _up(context, backend.name, runtime or was)
+    backend = choose.running(gpu, choose.places())
+    was = choose.states([backend], choose.places())[0][1].launch.runtime
+    _up(context, backend.name, runtime or was, again=True)
 
 
 @command(help={
@@ -63,7 +62,7 @@ def status(context: Context, gpu: str = "", *, json: bool = False, verbose: bool
     from lifecycle import report
     from lifecycle.cmd import choose
 
-    some = [choose.to_start(gpu)[0]] if gpu else choose.everyone()
+    some = [choose.to_start(gpu)[0]] if gpu else choose.readable()
     rows = choose.states(some, choose.places())
     if json:
         report.document({"backends": [_as_data(*row, verbose=verbose) for row in rows]})
@@ -82,7 +81,7 @@ def status(context: Context, gpu: str = "", *, json: bool = False, verbose: bool
 def logs(context: Context, gpu: str = "auto", *, follow: bool = False, lines: int = 100) -> None:
     """Print the server's log; that of a start that failed, too."""
     from lifecycle.cmd import choose
-    from lifecycle.errors import HostNotReady
+    from lifecycle.errors import CommandFailed, HostNotReady
     from lifecycle.runtimes import launch, runtime
     from lifecycle.step import Command
 
@@ -93,10 +92,12 @@ def logs(context: Context, gpu: str = "auto", *, follow: bool = False, lines: in
     argv = module.follow(backend.name, where, lines, on=follow)
     if argv[0] == "tail" and not Path(argv[-1]).exists():
         raise HostNotReady(f"{backend.name} has no log yet", fix=f"inv up --gpu {backend.name}")
-    _shell(context).replace(Command(argv))
+    code = _shell(context).replace(Command(argv))
+    if code:
+        raise CommandFailed(f"this command failed (exit {code}): {Command(argv)}")
 
 
-def _up(context: Context, gpu: str, runtime: str) -> None:
+def _up(context: Context, gpu: str, runtime: str, *, again: bool = False) -> None:
     from lifecycle import report, tables
     from lifecycle.cmd import choose
 
@@ -109,9 +110,8 @@ def _up(context: Context, gpu: str, runtime: str) -> None:
     tables.require_served(backend.gpu, backend.runtime)
     with shell.lock(where.run(backend.name) / "up.lock", report.note):
         # Read only now: another `up` may have made the key while we waited.
-        key = choose.load(backend.name).api_key
-        backend, made = _with_key(backend, key)
-        worked = _apply(backend, where, shell, made)
+        backend, made = _with_key(backend, choose.load(backend.name))
+        worked = _apply(backend, where, shell, made, again=again)
     if shell.dry:
         return
     if not worked:
@@ -119,7 +119,7 @@ def _up(context: Context, gpu: str, runtime: str) -> None:
     report.endpoint(backend)
 
 
-def _apply(backend: "Backend", where: "Paths", shell: "Shell", made: str) -> bool:
+def _apply(backend: "Backend", where: "Paths", shell: "Shell", made: str, *, again: bool) -> bool:
     from lifecycle import facts, report
     from lifecycle.runner import Runner
     from lifecycle.steps import secrets as secret_steps
@@ -134,15 +134,18 @@ def _apply(backend: "Backend", where: "Paths", shell: "Shell", made: str) -> boo
         plan += serve.prepare(backend, where, host, _tools(shell))
         worked = runner.apply(plan, host)
         host = facts.gather(backend, where, shell) if worked else host
-        return runner.apply(serve.start(backend, where, host), host) or worked
+        return runner.apply(serve.start(backend, where, host, again=again), host) or worked
     finally:
         progress.stop()
 
 
-def _with_key(backend: "Backend", key: str) -> tuple["Backend", str]:
+def _with_key(backend: "Backend", fresh: "Backend") -> tuple["Backend", str]:
     """The backend with its key, and the key to write down when it is new."""
-    new = "" if key else f"sk-local-{secrets.token_urlsafe(32)}"
-    return backend.with_setting("VLLM_API_KEY", key or new, ".env"), new
+    if fresh.api_key:
+        found = fresh.settings["VLLM_API_KEY"]
+        return backend.with_setting("VLLM_API_KEY", found.text, found.source), ""
+    new = f"sk-local-{secrets.token_urlsafe(32)}"
+    return backend.with_setting("VLLM_API_KEY", new, ".env"), new
 
 
 def _tools(shell: "Shell") -> "Tools":
@@ -156,19 +159,21 @@ def _tools(shell: "Shell") -> "Tools":
     return Tools(find_uv_bin(), python, version, wheels.look(shell, python))
 
 
-def _stop(backend: "Backend", where: "Paths", shell: "Shell") -> bool:
+def _stop(backend: str, where: "Paths", shell: "Shell") -> bool:
     """Stop one server in whatever runtime it was started; says whether there was one."""
+    from lifecycle import report
     from lifecycle.runtimes import launch, runtime
     from lifecycle.step import StopServer
 
-    name = launch.read(where.run(backend.name)).runtime
-    if not name:
+    if not where.run(backend).is_dir():
         return False
-    if shell.dry:
-        shell.say(str(StopServer(backend.name, name)))
-        return True
-    runtime(name).down(backend.name, where, shell)
-    return True
+    with shell.lock(where.run(backend) / "up.lock", report.note):
+        name = launch.read(where.run(backend)).runtime
+        if name and shell.dry:
+            shell.say(str(StopServer(backend, name)))
+        elif name:
+            runtime(name).down(backend, where, shell)
+    return bool(name)
 
 
 def _shell(context: Context) -> "Shell":

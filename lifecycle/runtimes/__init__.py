@@ -14,8 +14,11 @@ class Runtime(Protocol):
     def status(self, backend: Backend, paths: Paths, launch: Launch) -> Server:
         """Its state now; never raises."""
 
-    def dead(self, backend: str, paths: Paths) -> str:
-        """Why a server that was just started is not there (any more); "" while it is."""
+    def starts(self, backend: str, paths: Paths) -> int:
+        """How often the present server was started, by us and then by its supervisor."""
+
+    def dead(self, backend: str, paths: Paths, starts: int) -> str:
+        """Why the server is gone, or was started more than `starts` times; "" while neither."""
 
     def log(self, backend: str, paths: Paths) -> str:
         """The end of the present start's log."""

@@ -35,7 +35,7 @@ def status(backend: Backend, paths: Paths, started: Launch) -> Server:
     text = engine.log(container.name, TAIL_LINES)
     if container.state in {"exited", "dead", "created"}:
         return Server("failed", started, detail=boot_log.cause(text), log=where)
-    phase, models, detail = answer.look(backend, text)
+    phase, models, detail = answer.look(backend, started, text)
     return Server(
         phase=phase,
         launch=started,
@@ -49,13 +49,20 @@ def status(backend: Backend, paths: Paths, started: Launch) -> Server:
     )
 
 
-def dead(backend: str, paths: Paths) -> str:
-    """Why a server that was just started is not there (any more); "" while it is."""
+def starts(backend: str, paths: Paths) -> int:
+    """How often the engine started the container."""
+    del paths
+    container = engine.container(project(backend))
+    return container.restarts + 1 if container else 1
+
+
+def dead(backend: str, paths: Paths, starts: int) -> str:
+    """Why the server is gone, or was started more than `starts` times; "" while neither."""
     del paths
     container = engine.container(project(backend))
     if container is None:
         return "its container is gone"
-    if container.restarts or container.state in {"exited", "dead", "restarting"}:
+    if container.restarts + 1 > starts or container.state in {"exited", "dead"}:
         return boot_log.cause(engine.log(container.name, TAIL_LINES))
     return ""
 

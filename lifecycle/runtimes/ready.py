@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from lifecycle import http
-from lifecycle.errors import ServerUnhealthy
+from lifecycle.errors import ServerDied, ServerUnhealthy
 from lifecycle.paths import Paths
 from lifecycle.runtimes import boot_log, runtime
 from lifecycle.step import AwaitReady
@@ -16,14 +16,16 @@ def wait(action: AwaitReady, paths: Paths, on_phase: Callable[[str, str], None])
     """Return when `/v1/models` shows the name and one short generation came back.
 
     Raises:
-        ServerUnhealthy: it died (with the cause), or showed no progress for `stall` seconds.
+        ServerDied: with the cause.
+        ServerUnhealthy: it showed no progress for `stall` seconds.
     """
     server = runtime(action.runtime)
+    starts = server.starts(action.backend, paths)
     seen, since = "", time.monotonic()
     while not _listed(action):
-        why = server.dead(action.backend, paths)
+        why = server.dead(action.backend, paths, starts)
         if why:
-            raise ServerUnhealthy(
+            raise ServerDied(
                 f"the server of {action.backend} died in phase {boot_log.phase(seen)}",
                 why=why,
                 fix=f"The whole log: inv logs --gpu {action.backend}",

@@ -1,5 +1,8 @@
 """A server in a plain Python environment: supervisord keeps it, the guard leaves no orphans."""
 
+import hashlib
+import os
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,7 +16,8 @@ from lifecycle.runtimes.guard import SESSION, STARTS
 from lifecycle.shell import Shell
 from lifecycle.step import Remove
 
-SOCKET = "supervisor.sock"
+SOCKET_LENGTH = 90
+"""Room for the suffix that supervisord adds while it binds."""
 LOG = "server.log"
 STAMP = ".made-from"
 """In an engine's folder: the digest of the lock it was completely installed from."""
@@ -25,7 +29,7 @@ TAIL_BYTES = 200_000
 def status(backend: Backend, paths: Paths, started: Launch) -> Server:
     """Its state now; never raises."""
     run = paths.run(backend.name)
-    supervised = supervisord.ask(run / SOCKET)
+    supervised = supervisord.ask(socket(run))
     where = str(run / LOG)
     if not supervised.state:
         return Server(launch=started, log=where)
@@ -34,7 +38,7 @@ def status(backend: Backend, paths: Paths, started: Launch) -> Server:
         return Server("failed", started, detail=boot_log.cause(text), log=where)
     family = _family(run)
     server = next((p for p in family if p.parent == supervised.pid), None)
-    phase, models, detail = answer.look(backend, text)
+    phase, models, detail = answer.look(backend, started, text)
     if supervised.state == "BACKOFF":
         phase, detail = "start", f"crashed, starting again: {boot_log.cause(text)}"
     return Server(
@@ -42,7 +46,7 @@ def status(backend: Backend, paths: Paths, started: Launch) -> Server:
         launch=started,
         pid=server.pid if server else 0,
         since=server.since if server else supervised.since,
-        restarts=_starts(run) - 1,
+        restarts=starts(backend.name, paths) - 1,
         memory=sum(process.memory for process in family),
         models=models,
         detail=detail,
@@ -50,13 +54,30 @@ def status(backend: Backend, paths: Paths, started: Launch) -> Server:
     )
 
 
-def dead(backend: str, paths: Paths) -> str:
-    """Why a server that was just started is not there (any more); "" while it is."""
+def starts(backend: str, paths: Paths) -> int:
+    """How often the guard started the server; 1 before it had the time to say so."""
+    return _count(paths.run(backend))
+
+
+def dead(backend: str, paths: Paths, starts: int) -> str:
+    """Why the server is gone, or was started more than `starts` times; "" while neither."""
     run = paths.run(backend)
-    supervised = supervisord.ask(run / SOCKET)
-    if _starts(run) > 1 or supervised.state in {"BACKOFF", "FATAL", "EXITED", "STOPPED"}:
+    supervised = supervisord.ask(socket(run))
+    again = _count(run) > starts
+    if again or supervised.state in {"FATAL", "EXITED", "STOPPED"}:
         return boot_log.cause(_text(run / LOG))
     return "" if supervised.state else "its supervisor ended"
+
+
+def socket(run: Path) -> Path:
+    """Where supervisord listens. The kernel takes 107 characters at most, so a long state folder
+    gets a short name elsewhere (https://man7.org/linux/man-pages/man7/unix.7.html).
+    """
+    inside = run / "supervisor.sock"
+    if len(os.fsencode(inside)) <= SOCKET_LENGTH:
+        return inside
+    short = hashlib.sha256(os.fsencode(run)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"vllm-lifecycle-{short}.sock"
 
 
 def log(backend: str, paths: Paths) -> str:
@@ -73,13 +94,20 @@ def follow(backend: str, paths: Paths, lines: int, *, on: bool) -> tuple[str, ..
 def down(backend: str, paths: Paths, shell: Shell) -> None:
     """Stop supervisord and its server, then whatever is left of its session."""
     run = paths.run(backend)
-    supervisord.shut_down(run / SOCKET)
+    supervisord.shut_down(socket(run))
     deadline = time.monotonic() + STOP_SECONDS
     while (left := _family(run)) and time.monotonic() < deadline:
         time.sleep(0.1)
     processes.end(left, grace=1)
-    for name in (SOCKET, launch.FILE, STARTS, SESSION):
-        shell.remove(Remove(run / name))
+    for file in (socket(run), run / launch.FILE, run / STARTS, run / SESSION):
+        shell.remove(Remove(file))
+
+
+def _count(run: Path) -> int:
+    try:
+        return int((run / STARTS).read_text())
+    except (OSError, ValueError):
+        return 1
 
 
 def _family(run: Path) -> list[processes.Process]:
@@ -89,13 +117,6 @@ def _family(run: Path) -> list[processes.Process]:
     except (OSError, ValueError):
         return []
     return processes.session(int(leader), int(started))
-
-
-def _starts(run: Path) -> int:
-    try:
-        return int((run / STARTS).read_text())
-    except (OSError, ValueError):
-        return 1
 
 
 def _text(file: Path) -> str:

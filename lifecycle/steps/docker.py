@@ -27,7 +27,7 @@ def steps(backend: Backend, host: Host) -> list[Step]:
         ),
         Step(
             name=f"the image {wanted} is here",
-            missing=lambda now: "" if wanted in now.docker.images else "it is not on this machine",
+            missing=lambda now: _absent(wanted, now.docker.images),
             actions=(PullImage(wanted),),
             fix="Look at: docker images",
             phase="install",
@@ -38,6 +38,15 @@ def steps(backend: Backend, host: Host) -> list[Step]:
 def image(backend: Backend, host: Host) -> str:
     """The image a backend's container would be made of."""
     return backend.get("IMAGE") or tables.image(backend.gpu, host.docker.images).pinned
+
+
+def _absent(wanted: str, here: frozenset[str]) -> str:
+    """Docker lists `name:tag` and `name@digest`, never both in one."""
+    name, _, digest = wanted.partition("@")
+    untagged = ":" not in name.rpartition("/")[2]
+    bare = name if untagged else name.rpartition(":")[0]
+    listed = f"{bare}@{digest}" if digest else f"{name}:latest" if untagged else name
+    return "" if listed in here else "it is not on this machine"
 
 
 def start(backend: Backend, paths: Paths, host: Host, wanted: Launch) -> tuple[Action, ...]:

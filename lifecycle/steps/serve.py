@@ -2,6 +2,7 @@
 
 from lifecycle import tables
 from lifecycle.backend import Backend
+from lifecycle.errors import NotSupported
 from lifecycle.host import Host, Launch
 from lifecycle.paths import Paths
 from lifecycle.runtimes import launch
@@ -20,22 +21,34 @@ def prepare(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[St
     """Everything but the start itself.
 
     Raises:
-        NotSupported: no row of `support.toml` covers this hardware and runtime.
+        NotSupported: no row of `support.toml` covers this hardware and runtime, or no Linux.
     """
     tables.require_served(backend.gpu, backend.runtime)
-    plan = cpu.steps(backend) if backend.gpu == "cpu" else []
+    if host.os.system != "linux":
+        raise NotSupported(
+            f"vLLM servers run on Linux and WSL2, not on {host.os.system}",
+            fix="On Windows: open the WSL2 distribution and run the same there.",
+        )
+    # What only a person can mend comes before anything that takes minutes.
+    plan = weights.present(backend)
+    plan += cpu.steps(backend) if backend.gpu == "cpu" else []
     if backend.runtime == "docker":
         plan += docker.steps(backend, host)
     if backend.runtime == "venv" or weights.needs_engine(backend, host):
         plan += libraries.steps(backend.gpu, host)
         plan += venv.install(backend, paths, host, tools)
-    return plan + weights.steps(backend, paths, host, tools)
+    return plan + weights.packaged(backend, paths, host, tools)
 
 
-def start(backend: Backend, paths: Paths, host: Host) -> list[Step]:
-    """The port is free, the server runs as wanted, and it answered."""
+def start(backend: Backend, paths: Paths, host: Host, *, again: bool = False) -> list[Step]:
+    """The port is free, the server runs as wanted, and it answered.
+
+    Args:
+        again: not the process that runs now, but a new one.
+    """
+    asked = again and host.server.alive
     wanted = launched(backend, host)
-    coming = host.server.alive and not launch.differences(host.server.launch, wanted)
+    coming = host.server.alive and not asked and not launch.differences(host.server.launch, wanted)
     begin = () if coming else (*_stop(backend, host), *_start(backend, paths, host, wanted))
     ready = AwaitReady(
         backend.name, backend.runtime, backend.url, backend.served_name, backend.api_key,
@@ -50,7 +63,11 @@ def start(backend: Backend, paths: Paths, host: Host) -> list[Step]:
         ),
         Step(
             name=f"{backend.served_name} answers at {backend.url}/v1",
-            missing=lambda now: not_as_wanted(now, wanted),
+            missing=lambda now: (
+                "a restart was asked for"
+                if asked and now.server.since == host.server.since
+                else not_as_wanted(now, wanted)
+            ),
             actions=(*begin, ready),
             fix=f"Look at its log: inv logs --gpu {backend.name}",
             phase="start",

@@ -138,7 +138,7 @@ def configuration(backend: Backend, paths: Paths, host: Host) -> str:
     return f"""\
 ; Written by inv up for the backend {backend.name}; changes here are lost.
 [unix_http_server]
-file={_escaped(str(run / venv.SOCKET))}
+file={_escaped(str(venv.socket(run)))}
 chmod=0700
 
 [supervisord]

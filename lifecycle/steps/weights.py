@@ -15,19 +15,19 @@ from lifecycle.steps.venv import Tools
 from lifecycle.tables import PackagedModel
 
 
-def steps(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
-    """The model can be loaded; a packaged one is made if it is not there."""
-    packaged = tables.packaged_models().get(backend.model)
-    if packaged is None:
-        return [_present(backend)]
-    room = packaged.size * 3  # the package, the conversion, and a copy set aside
+def packaged(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
+    """A model that comes in a package is here; else it is made."""
+    model = tables.packaged_models().get(backend.model)
+    if model is None:
+        return []
+    room = model.size * 3  # the package, the conversion, and a copy set aside
     return [
-        disk.room("models", room, f"the model {packaged.name}", unless=not host.weights.problem),
+        disk.room("models", room, f"the model {model.name}", unless=not host.weights.problem),
         Step(
-            name=f"the model {packaged.name} is here and intact",
+            name=f"the model {model.name} is here and intact",
             missing=lambda now: now.weights.problem,
-            actions=_conversion(packaged, paths, tools),
-            fix=f"Remove {paths.models / packaged.name} and run the same again.",
+            actions=_conversion(model, paths, tools),
+            fix=f"Remove {paths.models / model.name} and run the same again.",
             phase="model",
         ),
     ]
@@ -38,16 +38,21 @@ def needs_engine(backend: Backend, host: Host) -> bool:
     return backend.model in tables.packaged_models() and bool(host.weights.problem)
 
 
-def _present(backend: Backend) -> Step:
+def present(backend: Backend) -> list[Step]:
+    """A model that we cannot make is here."""
+    if backend.model in tables.packaged_models():
+        return []
     others = f"set MODEL= to a local folder, or to one of: {', '.join(tables.packaged_models())}."
-    fetch = f"Fetch it with: hf download {backend.model}\nor " if "/" in backend.model else ""
-    return Step(
+    hub = f".venv/bin/uvx --from huggingface_hub hf download {backend.model}"
+    fetch = f"Fetch it with: {hub}\nor " if "/" in backend.model else ""
+    step = Step(
         name=f"the model {backend.model} is here",
         missing=lambda host: host.weights.problem,
         fix=fetch + others,
         phase="model",
         failure=ModelUnavailable,
     )
+    return [step]
 
 
 def _conversion(model: PackagedModel, paths: Paths, tools: Tools) -> tuple[Action, ...]:

@@ -106,8 +106,9 @@ def test_a_killed_server_comes_back(server: Checkout) -> None:
 def test_down_removes_the_container(server: Checkout) -> None:
     done = server.inv("down", "--gpu", server.backend)
     assert done.returncode == 0, done.stderr
+    project = f"label=com.docker.compose.project=vllm-{server.backend}"
     left = subprocess.run(
-        ["docker", "ps", "-aq", "--filter", f"label=com.docker.compose.project=vllm-{server.backend}"],
+        ["docker", "ps", "-aq", "--filter", project],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert left.stdout == ""

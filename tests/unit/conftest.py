@@ -20,6 +20,11 @@ SOCKETS = ("connect", "connect_ex", "bind")
 OTHERS = ("HF_HOME", "HF_HUB_CACHE", "XDG_DATA_HOME", "PIP_FIND_LINKS")
 
 
+# Before rich looks: its output must not depend on where the tests run.
+for variable in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS"):
+    os.environ.pop(variable, None)
+
+
 def refuse(what: str) -> Callable[..., NoReturn]:
     def refused(*args: object, **_: object) -> NoReturn:
         said = [one for one in args if isinstance(one, str | list | tuple)]

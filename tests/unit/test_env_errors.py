@@ -15,7 +15,7 @@ def mistake(checkout: Checkout, **environ: str) -> ConfigError:
 
 
 def everything(error: ConfigError) -> str:
-    return "\n".join((error.what, error.why, error.fix))
+    return f"{error.what}\n{error.why}\n{error.fix}"
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from lifecycle.step import Action, Command, Step, WriteFile
 from lifecycle.steps import docker, secrets, serve, venv
 from tests.unit.given import KEY, MODEL, PATHS, TOOLS, actions, backend, host, running
 
-TOKEN = "hf_distinctive9Xw2"  # noqa: S105
+TOKEN = "hf_distinctive9Xw2"
 SECRETS = (KEY, TOKEN)
 ABSENT = Weights(MODEL, MODEL, problem="absent")
-BARE = {"venv": Venv(), "weights": ABSENT, "api_key": "", "secrets_mode": 0}
+BARE = host(venv=Venv(), weights=ABSENT, api_key="", secrets_mode=0)
 OLD = running(backend(VLLM_API_KEY="sk-older"), phase="failed")
 
 
@@ -35,7 +35,7 @@ def holding(texts: Iterable[object]) -> list[str]:
     return [str(text) for text in texts if any(secret in str(text) for secret in SECRETS)]
 
 
-HOSTS = {"bare": host(**BARE), "prepared": host(), "replacing": host(server=OLD, api_key=KEY)}
+HOSTS = {"bare": BARE, "prepared": host(), "replacing": host(server=OLD, api_key=KEY)}
 
 
 @pytest.fixture(params=[(r, h) for r in ("venv", "docker") for h in HOSTS], ids="-".join)

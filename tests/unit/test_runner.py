@@ -7,12 +7,27 @@ from types import SimpleNamespace
 import pytest
 
 from lifecycle import engine, runner
-from lifecycle.errors import HostNotReady, ModelUnavailable, RestartNeeded, ServerUnhealthy, StepFailed
+from lifecycle.errors import (
+    HostNotReady,
+    ModelUnavailable,
+    RestartNeeded,
+    ServerDied,
+    ServerUnhealthy,
+    StepFailed,
+)
 from lifecycle.host import Host
 from lifecycle.runner import Runner
+from lifecycle.runtimes import ready
 from lifecycle.shell import Shell
 from lifecycle.step import (
-    Action, AwaitReady, Command, PullImage, Remove, Step, StopServer, WriteFile,
+    Action,
+    AwaitReady,
+    Command,
+    PullImage,
+    Remove,
+    Step,
+    StopServer,
+    WriteFile,
 )  # fmt: skip
 from tests.unit.given import KEY, PATHS
 
@@ -162,39 +177,41 @@ def test_a_dry_run_still_tells_what_only_a_person_can_do() -> None:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    calls: list[str] = []
-    one = SimpleNamespace(
-        calls=calls, why_dead="", dead=lambda *_: one.why_dead,
-        down=lambda backend, *_: calls.append(f"down {backend}"),
-    )  # fmt: skip
-    monkeypatch.setattr(runner, "runtime", lambda _: one)
-    return one
+def downs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Backends whose server was taken down."""
+    names: list[str] = []
+    module = SimpleNamespace(down=lambda backend, *_: names.append(backend))
+    monkeypatch.setattr(runner, "runtime", lambda _: module)
+    return names
 
 
 def test_each_action_goes_through_its_door(
-    server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    downs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World()
     monkeypatch.setattr(engine, "pull", lambda name, _: world.events.append(f"pull {name}"))
-    monkeypatch.setattr(runner.ready, "wait", lambda *_: world.there.add("one"))
+    monkeypatch.setattr(ready, "wait", lambda *_: world.there.add("one"))
     world.apply(EVERYTHING)
     assert world.events[1:] == [
         "run make it", "progress 50 %", "write /data/noted (mode 600)", "remove /data/noted",
         "pull image:1", "look", "done one",
     ]  # fmt: skip
-    assert server.calls == ["down cpu"]
+    assert downs == ["cpu"]
 
 
-@pytest.mark.parametrize(("why", "calls"), [("crashed", ["down cpu"]), ("", [])])
+@pytest.mark.parametrize(
+    ("failure", "down"), [(ServerDied("died"), ["cpu"]), (ServerUnhealthy("hangs"), [])]
+)
 def test_a_server_that_died_is_taken_down_one_that_hangs_is_left(
-    server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, why: str, calls: list[str]
+    downs: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    failure: ServerUnhealthy,
+    down: list[str],
 ) -> None:
-    def unhealthy(*_: object) -> None:
-        raise ServerUnhealthy("no")
+    def fail(*_: object) -> None:
+        raise failure
 
-    monkeypatch.setattr(runner.ready, "wait", unhealthy)
-    server.why_dead = why
-    with pytest.raises(ServerUnhealthy):
+    monkeypatch.setattr(ready, "wait", fail)
+    with pytest.raises(type(failure)):
         World().apply(state("one", AWAIT))
-    assert server.calls == calls
+    assert downs == down

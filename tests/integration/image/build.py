@@ -98,7 +98,8 @@ def import_image(engine: engines.Engine, base: Path, fingerprint: str) -> str:
         raise AssertionError
     try:
         send(engine, base, process.stdin)
-        image = process.stdout.read().decode().strip()
+        with process.stdout as answer:
+            image = answer.read().decode().strip()
     except (ImageError, BrokenPipeError) as error:
         # When docker gives up first, the writer only sees a closed pipe; docker has said why.
         gave_up = process.poll() is not None

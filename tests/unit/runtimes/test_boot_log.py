@@ -37,7 +37,10 @@ def test_a_log_without_marks_is_present_as_a_whole() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("(EngineCore pid=6257) INFO 11-22 06:56:05 [loader.py:501] Loading weights", "Loading weights"),
+        (
+            "(EngineCore pid=6257) INFO 11-22 06:56:05 [loader.py:501] Loading weights",
+            "Loading weights",
+        ),
         ("(EngineCore_DP0 pid=7) WARNING 11-22 06:56:05 [a.py:1] slow", "slow"),
         ("(VllmWorker rank=1 pid=7) INFO 05-10 16:00:15 [a.py:470] warm", "warm"),
         ("(EngineCore pid=7) (Worker_TP0 pid=8) INFO 11-22 06:56:05 [a.py:1] two", "two"),
@@ -75,7 +78,10 @@ def test_an_exception_without_a_message_is_a_cause_too() -> None:
         ("vram-kv-needed-v1-estimate", "ValueError: To serve at least one request with the"),
         ("vram-no-cache-blocks-3090", "ValueError: No available memory for the cache blocks."),
         ("vram-oom-runtime-24gb-sort", "torch.OutOfMemoryError: CUDA out of memory."),
-        ("vram-oom-sampler-warmup-256", "RuntimeError: CUDA out of memory occurred when warming up"),
+        (
+            "vram-oom-sampler-warmup-256",
+            "RuntimeError: CUDA out of memory occurred when warming up",
+        ),
     ],
 )
 def test_the_cause_is_the_root_exception(log: str, cause: str) -> None:

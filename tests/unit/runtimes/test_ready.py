@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from lifecycle import http
-from lifecycle.errors import ServerUnhealthy
+from lifecycle.errors import ServerDied, ServerUnhealthy
 from lifecycle.runtimes import ready
 from lifecycle.step import AwaitReady
 from tests.fake_vllm.boot import BOOT
@@ -19,18 +19,24 @@ BOOTED = BOOT.read_text()
 class World:
     """A server that can be listed after some polls, and a clock that only sleeping moves."""
 
+    listed: Iterator[tuple[str, ...] | None]
+
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.listed: Iterator[tuple[str, ...] | None] = iter(())
+        self.listed = iter(())
         self.why_dead = self.log = self.broken = ""
         self.now = 0.0
         self.phases: list[str] = []
-        server = SimpleNamespace(dead=lambda *_: self.why_dead, log=lambda *_: self.log)
+        server = SimpleNamespace(starts=lambda *_: 3, dead=self._dead, log=lambda *_: self.log)
         monkeypatch.setattr(ready, "runtime", lambda _: server)
         monkeypatch.setattr(ready, "POLL_SECONDS", 1.0)
         clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
         monkeypatch.setattr(ready, "time", clock)
         monkeypatch.setattr(http, "models", lambda *_: next(self.listed, None))
         monkeypatch.setattr(http, "generation", lambda *_: self.broken)
+
+    def _dead(self, backend: str, paths: object, starts: int) -> str:
+        assert (backend, paths, starts) == ("cpu", PATHS, 3)
+        return self.why_dead
 
     def _sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -52,7 +58,7 @@ def test_it_ends_when_the_name_is_listed_and_a_generation_came_back(world: World
 
 def test_a_dead_server_is_told_with_its_cause(world: World) -> None:
     world.why_dead = "ValueError: too big"
-    with pytest.raises(ServerUnhealthy, match="the server of cpu died in phase start") as caught:
+    with pytest.raises(ServerDied, match="the server of cpu died in phase start") as caught:
         world.wait()
     assert (caught.value.why, world.now) == ("ValueError: too big", 0.0)
     assert "inv logs --gpu cpu" in caught.value.fix

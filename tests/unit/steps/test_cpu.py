@@ -6,7 +6,7 @@ import pytest
 
 from lifecycle.errors import NotSupported
 from lifecycle.facts import cpu as facts
-from lifecycle.host import GIB, Cpu, Memory, Os
+from lifecycle.host import GIB, Cpu, Memory, Os, Server
 from lifecycle.steps import cpu
 from tests.unit import facts as recorded
 from tests.unit.given import backend, host, missing, running
@@ -46,23 +46,24 @@ def test_memory_is_needed_for_weights_cache_and_processes() -> None:
 @pytest.mark.parametrize(
     ("memory", "server", "short"),
     [
-        (Memory(16 * GIB, 12 * GIB), None, False),
-        (Memory(16 * GIB, 2 * GIB), None, True),
+        (Memory(16 * GIB, 12 * GIB), Server(), False),
+        (Memory(16 * GIB, 2 * GIB), Server(), True),
         (Memory(16 * GIB, 2 * GIB), running(backend()), False),
-        (Memory(), None, False),
+        (Memory(), Server(), False),
     ],
     ids=["enough", "too little", "the server has it", "unknown"],
 )
 def test_free_memory_decides_unless_our_server_holds_it(
-    memory: Memory, server: object, *, short: bool
+    memory: Memory, server: Server, *, short: bool
 ) -> None:
-    on = host(memory=memory, **({"server": server} if server else {}))
+    on = host(memory=memory, server=server)
     assert bool(missing(cpu.steps(backend()), on)) is short
 
 
 def test_too_little_memory_is_told_in_parts() -> None:
     told = missing(cpu.steps(backend()), host(memory=Memory(4 * GIB, 2 * GIB)))
-    assert list(told.values()) == [
+    (why,) = told.values()
+    assert why == (
         "4.3 GiB of RAM are needed (model 0.3, KV cache 1.0, processes 3.0), "
         "2.0 of 4.0 GiB are free"
-    ]
+    )

@@ -11,7 +11,10 @@ from tests.unit.given import PATHS, host
     ("found", "why"),
     [
         (Disk(PATHS.home, 6 * GIB, writable=True), ""),
-        (Disk(PATHS.home, GIB, writable=True), "the engine needs 6.0 GiB in /data, 1.0 GiB are free"),
+        (
+            Disk(PATHS.home, GIB, writable=True),
+            "the engine needs 6.0 GiB in /data, 1.0 GiB are free",
+        ),
         (Disk(PATHS.home, 9 * GIB, problem="read-only"), "/data cannot be used: read-only"),
     ],
 )

@@ -1,7 +1,6 @@
 """The plan behind `up`: in order, nothing twice, nothing when all is well."""
 
 import dataclasses
-from collections.abc import Callable
 
 import pytest
 
@@ -106,19 +105,19 @@ def test_another_runtime_stops_the_server_in_the_runtime_it_was_started_with() -
 
 
 @pytest.mark.parametrize(
-    "change",
+    "changed",
     [
-        lambda old: backend(VLLM_API_KEY="sk-other"),
-        lambda old: backend(SERVED_NAME="other"),
-        lambda old: backend(EXTRA_ARGS="--seed 1"),
-        lambda old: backend(CPU_SETTINGS="default"),
-        lambda old: backend(PORT="9000"),
+        backend(VLLM_API_KEY="sk-other"),
+        backend(SERVED_NAME="other"),
+        backend(EXTRA_ARGS="--seed 1"),
+        backend(CPU_SETTINGS="default"),
+        backend(PORT="9000"),
     ],
     ids=["key", "name", "extra", "settings", "port"],
 )
-def test_every_value_that_shapes_the_server_counts(change: Callable[[Backend], Backend]) -> None:
+def test_every_value_that_shapes_the_server_counts(changed: Backend) -> None:
     on = with_server(running(CPU))
-    assert "other values" in start(change(CPU), on).missing(on)
+    assert "other values" in start(changed, on).missing(on)
 
 
 def test_a_model_written_anew_restarts_the_server() -> None:
@@ -165,3 +164,29 @@ def test_nothing_is_pulled_when_an_image_is_here() -> None:
     on = host()
     done = [step for step in plan(DOCKER, on) if not step.missing(on)]
     assert any(isinstance(action, PullImage) for action in actions(done))
+
+
+def test_a_restart_that_was_asked_for_replaces_a_server_that_runs_as_wanted() -> None:
+    on = with_server(running(CPU))
+    (_, step) = serve.start(CPU, PATHS, on, again=True)
+    assert step.missing(on) == "a restart was asked for"
+    assert step.actions[0] == StopServer("cpu", "venv")
+    assert step.missing(with_server(running(CPU, since=2.0))) == ""
+
+
+def test_a_restart_of_what_does_not_run_is_a_start() -> None:
+    (_, step) = serve.start(CPU, PATHS, host(), again=True)
+    assert step.missing(host()) == "it is not running"
+
+
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_other_systems_than_linux_are_not_supported(system: str) -> None:
+    on = host(os=dataclasses.replace(host().os, system=system))
+    with pytest.raises(NotSupported, match=f"not on {system}"):
+        plan(CPU, on)
+
+
+def test_what_only_a_person_can_mend_comes_before_what_takes_minutes() -> None:
+    on = host(venv=Venv(), weights=Weights(problem="absent"))
+    told = list(missing(plan(backend(MODEL="Qwen/Qwen3-8B"), on), on))
+    assert told[0] == "the model Qwen/Qwen3-8B is here"

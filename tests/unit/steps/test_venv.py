@@ -52,7 +52,10 @@ def test_a_python_the_engine_does_not_know_is_refused_with_those_it_does() -> No
 def test_room_is_asked_for_before_the_installation() -> None:
     on = host(venv=Venv(), disks={"home": Disk(PATHS.home, GIB, writable=True)})
     told = missing(venv.install(backend(), PATHS, on, TOOLS), on)
-    assert next(iter(told.values())) == "the engine cpu-0.32.0 needs 6.0 GiB in /data, 1.0 GiB are free"
+    assert (
+        next(iter(told.values()))
+        == "the engine cpu-0.32.0 needs 6.0 GiB in /data, 1.0 GiB are free"
+    )
 
 
 def test_the_stamp_goes_first_and_comes_back_last() -> None:

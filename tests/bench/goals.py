@@ -1,0 +1,63 @@
+"""The rows of the benchmark and what each should reach: the one table of goals."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+MIB = 1024**2
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One row.
+
+    Args:
+        unit: of both numbers; times are kept in seconds, memory in bytes.
+        compare: makes the number of the column "ratio" out of ours and the reference.
+        sign: how that number should stand to `bound`.
+        bound: None for a row that only informs.
+    """
+
+    what: str
+    unit: str
+    compare: Callable[[float, float], float]
+    sign: str = ""
+    bound: float | None = None
+
+    def met(self, number: float) -> bool:
+        """Whether a number is as good as it should be."""
+        assert self.bound is not None
+        return number >= self.bound if self.sign == "≥" else number <= self.bound
+
+
+def over(ours: float, reference: float) -> float:
+    return ours / reference
+
+
+def under(ours: float, reference: float) -> float:
+    return reference / ours
+
+
+def added(ours: float, reference: float) -> float:
+    return ours - reference
+
+
+def alone(ours: float, _reference: float) -> float:
+    return ours
+
+
+GOALS = {
+    "list": Goal("inv --list : Invoke, empty tasks file", "ms", over, "≤", 1.15),
+    "wrapper": Goal("./inv --list - .venv/bin/inv --list", "ms", added, "≤", 0.060),
+    "up-venv": Goal("inv up : the server by hand, venv", "s", over, "≤", 1.10),
+    "second-up-venv": Goal("second inv up, venv", "s", alone, "<", 1.5),
+    "memory-venv": Goal("memory, inv up : by hand, venv", "MiB", over),
+    "up-docker": Goal("inv up : docker run by hand", "s", over, "≤", 1.10),
+    "second-up-docker": Goal("second inv up, docker", "s", alone, "<", 1.5),
+    "memory-docker": Goal("memory, inv up : by hand, docker", "MiB", over),
+    "tuned-start": Goal("start, vLLM's defaults : tuned", "s", under, "≥", 1.2),
+    "tuned-speed": Goal("8 streams, tuned : vLLM's defaults", "tok/s", over, "≥", 1.2),
+    "tuned-start-eager": Goal("start, defaults + --enforce-eager : tuned", "s", under),
+    "tuned-speed-eager": Goal("8 streams, tuned : defaults + --enforce-eager", "tok/s", over),
+}
+
+SCALES = {"ms": 1000.0, "s": 1.0, "MiB": 1 / MIB, "tok/s": 1.0}

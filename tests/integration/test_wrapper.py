@@ -1,0 +1,110 @@
+"""`./inv` on a bare checkout: its own environment, made once, made again when it must be."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.checkout import ROOT
+
+BARE = ("inv", "tasks.py", "lifecycle", "env", "requirements")
+MADE = ".venv/.made-from.txt"
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    for name in BARE:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, tmp_path / name)
+    return tmp_path
+
+
+def run(bare: Path, *words: str, path: str = "") -> subprocess.CompletedProcess[str]:
+    """`./inv` with a search path of our choice, as on another machine."""
+    return subprocess.run(
+        [str(bare / "inv"), *words],
+        env={**os.environ, "PATH": path or os.environ["PATH"]},
+        cwd=bare.parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def tools(folder: Path, *names: str) -> str:
+    """A search path that holds the usual tools and of the others only the given ones."""
+    folder.mkdir()
+    usual = ("sh", "dirname", "cmp", "cp", "flock", "env", "uname")
+    for name in (*usual, *names):
+        found = shutil.which(name)
+        if found:
+            (folder / name).symlink_to(found)
+    return str(folder)
+
+
+def script(file: Path, text: str) -> None:
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_first_use_makes_the_environment_and_a_change_makes_it_anew(
+    bare: Path, tmp_path: Path, installer: str
+) -> None:
+    extra = (str(Path(sys.executable).with_name("uv")),) if installer == "uv" else ()
+    path = tools(tmp_path / "bin")
+    (tmp_path / "bin" / "python3").symlink_to(Path(sys.executable).resolve())
+    for program in extra:
+        (tmp_path / "bin" / "uv").symlink_to(program)
+    first = run(bare, "--list", path=path)
+    assert first.returncode == 0, first.stderr
+    assert "making .venv" in first.stderr
+    assert "up " in first.stdout
+    second = run(bare, "--list", path=path)
+    assert (second.returncode, second.stderr) == (0, "")
+    # An interrupted installation leaves no mark, and a bump leaves another one.
+    with (bare / "requirements" / "inv.txt").open("a") as file:
+        file.write("# changed\n")
+    third = run(bare, "--list", path=path)
+    assert "making .venv" in third.stderr
+    assert (bare / MADE).read_text() == (bare / "requirements" / "inv.txt").read_text()
+
+
+def test_an_old_python_is_one_clear_line(bare: Path, tmp_path: Path) -> None:
+    path = tools(tmp_path / "bin")
+    script(tmp_path / "bin" / "python3", 'test "$1" = --version && echo "Python 3.8.1"')
+    done = run(bare, "--list", path=path)
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
+    assert "Python 3.11 or newer is needed, found Python 3.8.1" in done.stderr
+    assert "apt-get install" in done.stderr
+    assert not (bare / ".venv").exists()
+
+
+def test_a_missing_venv_module_is_one_clear_line(bare: Path, tmp_path: Path) -> None:
+    path = tools(tmp_path / "bin")
+    real = Path(sys.executable).resolve()
+    script(
+        tmp_path / "bin" / "python3",
+        f'case "$2" in *ensurepip*) exit 1;; esac; exec {real} "$@"',
+    )
+    done = run(bare, "--list", path=path)
+    assert done.returncode == 3
+    assert "the venv module of" in done.stderr
+    assert f"python{sys.version_info.major}.{sys.version_info.minor}-venv" in done.stderr
+
+
+def test_a_wrong_hash_is_refused(bare: Path) -> None:
+    lock = bare / "requirements" / "inv.txt"
+    lock.write_text(lock.read_text().replace("sha256:", "sha256:0000"))
+    done = run(bare, "--list")
+    assert done.returncode == 3
+    assert "could not make .venv" in done.stderr
+    assert not (bare / MADE).exists()

@@ -1,0 +1,78 @@
+"""A conversation: what is sent, what is kept, what is forgotten."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lifecycle import http
+from lifecycle.cmd import chat
+from lifecycle.errors import ServerUnhealthy
+
+Message = dict[str, str]
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[list[Message]]:
+    """Every list of messages that went out; the answer to `break` breaks off."""
+    seen: list[list[Message]] = []
+
+    def answer(*given: object) -> Iterator[str]:
+        messages = given[3]
+        assert isinstance(messages, list)
+        seen.append(messages)
+        yield from ("Pa", "ris")
+        if messages[-1]["content"] == "break":
+            raise ServerUnhealthy("the answer broke off")
+
+    monkeypatch.setattr(http, "chat", answer)
+    return seen
+
+
+def talk(system: str = "") -> chat.Conversation:
+    return chat.Conversation("http://127.0.0.1:8000", "key", "mine", system, 16)
+
+
+def contents(messages: list[Message]) -> list[str]:
+    return [f"{one['role']}: {one['content']}" for one in messages]
+
+
+def test_an_answer_is_printed_as_it_comes(sent: list[list[Message]], capsys: Captured) -> None:
+    talk().ask("France?")
+    assert contents(sent[0]) == ["user: France?"]
+    assert capsys.readouterr().out == "Paris\n"
+
+
+def test_what_was_said_before_goes_along(sent: list[list[Message]]) -> None:
+    one = talk("Be short.")
+    one.ask("France?")
+    one.ask("Sure?")
+    assert contents(sent[1]) == [
+        "system: Be short.", "user: France?", "assistant: Paris", "user: Sure?",
+    ]  # fmt: skip
+
+
+def test_an_answer_that_broke_off_is_not_remembered(sent: list[list[Message]]) -> None:
+    one = talk()
+    with pytest.raises(ServerUnhealthy):
+        one.ask("break")
+    one.ask("France?")
+    assert contents(sent[1]) == ["user: France?"]
+
+
+def test_to_begin_anew_forgets_all_but_the_system_message(sent: list[list[Message]]) -> None:
+    one = talk("Be short.")
+    one.ask("France?")
+    one.forget()
+    one.ask("Spain?")
+    assert contents(sent[1]) == ["system: Be short.", "user: Spain?"]
+
+
+@pytest.mark.usefixtures("sent")
+def test_trouble_in_a_turn_is_told_and_the_conversation_goes_on(capsys: Captured) -> None:
+    one = talk()
+    for text in ("break", "/new", "", "France?"):
+        chat._turn(one, text)
+    shown = capsys.readouterr()
+    assert shown.err == "✗ the answer broke off\n"
+    assert shown.out == "ParisParis\n"

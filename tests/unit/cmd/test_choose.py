@@ -1,0 +1,171 @@
+"""Which backend a command means: a name, a family, or `auto`."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from lifecycle import facts
+from lifecycle.backend import Backend
+from lifecycle.cmd import choose
+from lifecycle.errors import ConfigError, HostNotReady
+from lifecycle.host import Launch, Server
+from lifecycle.paths import Paths
+from tests.unit.given import Checkout
+
+
+@pytest.fixture(autouse=True)
+def here(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    monkeypatch.setattr(choose, "ROOT", checkout.root)
+    checkout.env("4090", "GPU=cuda\nPORT=8001\nMODEL=m\n")
+    return checkout
+
+
+@pytest.fixture
+def where(here: Checkout) -> Paths:
+    return here.paths
+
+
+@pytest.fixture
+def alive(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    names: set[str] = set()
+
+    def look(one: Backend, _: Paths) -> Server:
+        return Server("ready", Launch(one.runtime)) if one.name in names else Server()
+
+    monkeypatch.setattr(facts.server, "look", look)
+    return names
+
+
+def test_auto_is_the_first_that_can_be_started_and_says_who_was_passed_by() -> None:
+    chosen, why = choose.to_start("auto")
+    assert chosen.name == "cpu"
+    assert why == "--gpu auto is cpu (4090 cannot be started by this version yet)"
+
+
+def test_auto_without_anything_that_can_be_started_is_an_error(here: Checkout) -> None:
+    (here.root / "env" / "cpu.env").unlink()
+    with pytest.raises(ConfigError, match="can be started by this version"):
+        choose.to_start("auto")
+
+
+@pytest.mark.parametrize("name", ["cpu", "4090"])
+def test_a_name_is_that_backend(name: str) -> None:
+    chosen, why = choose.to_start(name)
+    assert (chosen.name, why) == (name, "")
+
+
+def test_a_family_is_its_only_member_and_says_so() -> None:
+    chosen, why = choose.to_start("cuda")
+    assert chosen.name == "4090"
+    assert why == "--gpu cuda is 4090, the only backend with GPU=cuda"
+
+
+def test_a_family_of_several_must_be_narrowed_down(here: Checkout) -> None:
+    here.env("3060", "GPU=cuda\nPORT=8003\nMODEL=m\n")
+    with pytest.raises(ConfigError, match="--gpu cuda could be any of: 3060, 4090"):
+        choose.to_start("cuda")
+
+
+def test_a_family_without_members_says_how_to_add_one() -> None:
+    with pytest.raises(ConfigError, match="has GPU=rocm") as caught:
+        choose.to_start("rocm")
+    assert "GPU=rocm" in caught.value.fix
+
+
+def test_an_unknown_name_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="there is no backend '4091'") as caught:
+        choose.to_start("4091")
+    assert caught.value.fix == "Did you mean --gpu 4090?"
+
+
+def test_a_backend_called_like_a_family_is_that_backend(here: Checkout) -> None:
+    here.env("gaming", "GPU=cpu\nPORT=8004\nMODEL=m\n")
+    assert choose.to_start("cpu")[0].name == "cpu"
+
+
+@pytest.mark.parametrize("gpu", ["auto", "cpu"])
+def test_a_slip_in_another_backends_file_does_not_stop_this_one(here: Checkout, gpu: str) -> None:
+    here.env("4090", "MODLE=x\n")
+    assert choose.to_start(gpu)[0].name == "cpu"
+
+
+def test_backends_that_cannot_be_read_are_left_out_and_named(
+    here: Checkout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.env("4090", "MODLE=x\n")
+    assert [one.name for one in choose.readable()] == ["cpu"]
+    assert capsys.readouterr().err == "left out: env/4090.env:1: unknown key MODLE\n"
+
+
+def test_a_slip_that_every_backend_shares_is_an_error(here: Checkout) -> None:
+    here.secrets("MODLE=x\n")
+    with pytest.raises(ConfigError, match="unknown key MODLE"):
+        choose.readable()
+
+
+def test_what_was_started_is_known_by_its_folder_not_its_file(where: Paths) -> None:
+    assert choose.started(where) == []
+    where.run("gone").mkdir(parents=True)
+    where.run("cpu").mkdir()
+    assert choose.started(where) == ["cpu", "gone"]
+
+
+def test_a_wrong_value_of_the_process_does_not_hide_the_places(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PORT", "99999")
+    assert choose.places().home.is_absolute()
+
+
+def test_a_running_server_is_found_by_itself(alive: set[str], where: Paths) -> None:
+    alive.add("4090")
+    assert choose.running("auto", where).name == "4090"
+
+
+def test_no_running_server_says_how_to_start_one(alive: set[str], where: Paths) -> None:
+    assert not alive
+    with pytest.raises(HostNotReady, match="no server runs") as caught:
+        choose.running("auto", where)
+    assert caught.value.fix == "Start one: inv up"
+
+
+def test_several_running_servers_must_be_told_apart(alive: set[str], where: Paths) -> None:
+    alive.update(("cpu", "4090"))
+    with pytest.raises(HostNotReady, match="several servers run: 4090, cpu"):
+        choose.running("auto", where)
+    assert choose.running("cpu", where).name == "cpu"
+
+
+def log(where: Paths, name: str, age: int) -> Path:
+    file = where.run(name) / "server.log"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    os.utime(file, (1000 - age, 1000 - age))
+    return file
+
+
+def test_the_log_is_that_of_the_running_server(alive: set[str], where: Paths) -> None:
+    log(where, "cpu", 0)
+    alive.add("4090")
+    assert choose.with_log("auto", where).name == "4090"
+
+
+def test_with_nothing_running_it_is_that_of_the_last_one(alive: set[str], where: Paths) -> None:
+    assert not alive
+    log(where, "cpu", 10)
+    log(where, "4090", 5)
+    assert choose.with_log("auto", where).name == "4090"
+
+
+def test_with_no_log_at_all_it_is_told_that_nothing_runs(alive: set[str], where: Paths) -> None:
+    assert not alive
+    with pytest.raises(HostNotReady, match="no server runs"):
+        choose.with_log("auto", where)
+
+
+def test_places_follow_the_secrets_file(here: Checkout, tmp_path: Path) -> None:
+    here.secrets(f"LIFECYCLE_HOME={tmp_path}/home\nMODELS_DIR=~/models\n")
+    places = choose.places()
+    assert places.home == tmp_path / "home"
+    assert places.models == Path("~/models").expanduser()

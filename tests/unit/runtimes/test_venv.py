@@ -1,0 +1,122 @@
+"""A supervised server's state, from what supervisord, the guard's files and the log say."""
+
+from pathlib import Path
+
+import pytest
+
+from lifecycle import shell, supervisord
+from lifecycle.host import Launch, Server
+from lifecycle.paths import Paths
+from lifecycle.runtimes import answer, venv
+from lifecycle.shell import Process
+from lifecycle.supervisord import Supervised
+from tests.unit.given import Checkout, backend
+
+STARTED = Launch("venv", {"PORT": "8000"})
+GUARD, SERVER = Process(10, 1, 5, 100.0), Process(11, 10, 7, 101.0)
+
+
+@pytest.fixture
+def where(checkout: Checkout) -> Paths:
+    checkout.paths.run("cpu").mkdir(parents=True)
+    return checkout.paths
+
+
+def note(where: Paths, **files: str) -> None:
+    for name, text in files.items():
+        (where.run("cpu") / name.replace("_", ".")).write_text(text)
+
+
+def status(
+    where: Paths, monkeypatch: pytest.MonkeyPatch, state: str, phase: str = "ready"
+) -> Server:
+    told = Supervised(state, pid=10, since=100.0)
+    monkeypatch.setattr(supervisord, "ask", lambda _: told)
+    monkeypatch.setattr(shell, "session", lambda *_: [GUARD, SERVER])
+    monkeypatch.setattr(answer, "look", lambda *_: (phase, ("m",), "said"))
+    return venv.status(backend(), where, STARTED)
+
+
+def test_without_a_supervisor_it_is_stopped(where: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = status(where, monkeypatch, "")
+    assert (found.phase, found.alive, found.launch) == ("stopped", False, STARTED)
+
+
+def test_a_running_server_is_the_child_of_the_guard(
+    where: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(where, starts="3", session="9 77")
+    found = status(where, monkeypatch, "RUNNING")
+    assert (found.phase, found.pid, found.since, found.restarts) == ("ready", 11, 101.0, 2)
+    assert (found.memory, found.models) == (12, ("m",))
+
+
+@pytest.mark.parametrize("state", ["FATAL", "EXITED", "STOPPED"])
+def test_a_server_that_was_given_up_has_failed_with_its_cause(
+    where: Paths, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    note(where, server_log="=== start 1 at 10:00 ===\nValueError: too big\n=== end: exit 1 ===\n")
+    found = status(where, monkeypatch, state)
+    assert (found.phase, found.detail) == ("failed", "ValueError: too big")
+
+
+def test_a_server_between_two_starts_says_that_it_crashed(
+    where: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note(where, server_log="=== start 1 at 10:00 ===\nValueError: too big\n")
+    found = status(where, monkeypatch, "BACKOFF")
+    assert (found.phase, found.alive) == ("start", True)
+    assert found.detail == "crashed, starting again: ValueError: too big"
+
+
+@pytest.mark.parametrize(
+    ("state", "starts", "why"),
+    [
+        ("RUNNING", "1", ""),
+        ("STARTING", "1", ""),
+        ("RUNNING", "2", "ValueError: no"),
+        ("FATAL", "1", "ValueError: no"),
+        ("", "1", "its supervisor ended"),
+    ],
+)
+def test_it_is_dead_once_it_was_started_again_or_given_up(
+    where: Paths, monkeypatch: pytest.MonkeyPatch, state: str, starts: str, why: str
+) -> None:
+    note(where, starts=starts, server_log="ValueError: no\n")
+    monkeypatch.setattr(supervisord, "ask", lambda _: Supervised(state))
+    assert venv.dead("cpu", where, 1) == why
+
+
+@pytest.mark.parametrize(("text", "number"), [("4", 4), ("", 1), ("many", 1)])
+def test_the_number_of_starts_is_the_guards(where: Paths, text: str, number: int) -> None:
+    assert venv.starts("cpu", where) == 1
+    note(where, starts=text)
+    assert venv.starts("cpu", where) == number
+
+
+def test_the_log_is_that_of_the_present_start(where: Paths) -> None:
+    assert venv.log("cpu", where) == ""
+    note(where, server_log="=== start 1 ===\nold\n=== start 2 ===\nnew\n")
+    assert venv.log("cpu", where) == "=== start 2 ===\nnew\n"
+
+
+def test_only_the_end_of_a_long_log_is_read(where: Paths) -> None:
+    note(where, server_log="x" * 2 * venv.TAIL_BYTES)
+    assert len(venv.log("cpu", where)) == venv.TAIL_BYTES
+
+
+def test_a_log_is_followed_through_its_rotation(where: Paths) -> None:
+    file = str(where.run("cpu") / "server.log")
+    assert venv.follow("cpu", where, 5, on=True) == ("tail", "-n", "5", "-F", file)
+    assert venv.follow("cpu", where, 5, on=False) == ("tail", "-n", "5", file)
+
+
+def test_the_socket_is_in_the_state_folder_while_its_name_fits() -> None:
+    assert venv.socket(Path("/data/run/cpu")) == Path("/data/run/cpu/supervisor.sock")
+
+
+def test_a_long_state_folder_gets_a_short_socket_of_its_own() -> None:
+    deep = Path("/data") / ("x" * 120) / "run"
+    one, other = venv.socket(deep / "cpu"), venv.socket(deep / "gpu")
+    assert one == venv.socket(deep / "cpu") != other
+    assert max(len(str(one)), len(str(other))) <= venv.SOCKET_LENGTH
