@@ -2,6 +2,7 @@
 
 import difflib
 import io
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from lifecycle.errors import ConfigError
 from lifecycle.host import GIB
 from lifecycle.keys import KEYS, Key
 
+REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+"""`organisation/name` on the Hugging Face hub."""
 PROCESS = "process environment"
 DEFAULT = "default"
 
@@ -164,10 +167,13 @@ def _read(file: Path, root: Path, *, secrets_allowed: bool) -> Settings:
     for binding in parse_stream(io.StringIO(text)):
         # python-dotenv counts a binding's leading blank lines into it.
         original = binding.original.string
-        line = binding.original.line + len(original) - len(original.lstrip("\r\n"))
+        leading = original[: len(original) - len(original.lstrip())]
+        line = binding.original.line + len(leading.splitlines())
         if binding.error or (binding.key and binding.value is None):
             raise ConfigError(
-                f"{shown}:{line}: not a KEY=value line: {original.strip()[:60]}",
+                # In the root .env the line may hold a secret.
+                f"{shown}:{line}: not a KEY=value line"
+                + ("" if secrets_allowed else f": {original.strip()[:60]}"),
                 fix="Write KEY=value, or start the line with # for a comment.",
             )
         if binding.key is None:

@@ -48,6 +48,8 @@ RESERVED_FLAGS = {
     "--model": "it is MODEL",
     "--served-model-name": "it is SERVED_NAME",
     "--uds": "clients reach the server over PORT",
+    "--hf-token": "the token would show in the process list",
+    "--config": "a file could bring any of the flags that must not be here",
 }
 
 
@@ -59,9 +61,15 @@ def extra_arguments(text: str) -> str:
         return f"cannot be split into arguments: {error}"
     for word in words:
         flag = word.split("=")[0].replace("_", "-")
-        if flag in RESERVED_FLAGS:
-            return f"must not hold {flag}: {RESERVED_FLAGS[flag]}"
+        # argparse takes any unambiguous beginning of a flag for the flag.
+        meant = next((r for r in RESERVED_FLAGS if _abbreviates(flag, r)), "")
+        if meant:
+            return f"must not hold {flag}: {RESERVED_FLAGS[meant]}"
     return ""
+
+
+def _abbreviates(flag: str, whole: str) -> bool:
+    return flag.startswith("--") and len(flag) > len("--") and whole.startswith(flag)
 
 
 @dataclass(frozen=True)

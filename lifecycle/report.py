@@ -27,12 +27,12 @@ COLOURS = {"ready": "green", "failed": "red", "unanswering": "red", "stopped": "
 
 def line(text: str) -> None:
     """One line of plain output."""
-    out.print(escape(text), soft_wrap=True)
+    out.print(Text(text), soft_wrap=True)
 
 
 def note(text: str) -> None:
     """One line about what is going on; not part of the output."""
-    err.print(escape(text), style="dim")
+    err.print(Text(text, style="dim"))
 
 
 def document(data: dict[str, Any]) -> None:

@@ -74,11 +74,12 @@ class Runner:
         return worked
 
     def _verify(self, step: Step, host: Host) -> None:
+        # First: what takes effect only after a restart cannot be so yet.
+        if step.restart:
+            raise RestartNeeded(f"done, but not in force yet: {step.name}", fix=step.restart)
         why = step.missing(host)
         if why:
             raise StepFailed(f"not so after all: {step.name}", why=why, fix=step.fix)
-        if step.restart:
-            raise RestartNeeded(step.name, fix=step.restart)
 
     def _perform(self, action: Action) -> None:
         match action:

@@ -16,7 +16,7 @@ def places() -> Paths:
     """The folders of this machine and checkout."""
     # Only these two: a wrong PORT in the environment must not keep `down` from its work.
     shared = backends.load_shared(ROOT, os.environ, ("LIFECYCLE_HOME", "MODELS_DIR"))
-    return paths({key: setting.text for key, setting in shared.items()})
+    return paths({key: setting.text for key, setting in shared.items()}, ROOT)
 
 
 def load(name: str) -> Backend:

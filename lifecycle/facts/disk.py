@@ -9,8 +9,8 @@ from lifecycle.host import Disk
 
 def look(folder: Path) -> Disk:
     """Free bytes, and whether we could write there."""
-    existing = next((f for f in (folder, *folder.parents) if f.exists()), Path("/"))
     try:
+        existing = next((f for f in (folder, *folder.parents) if f.exists()), Path("/"))
         free = shutil.disk_usage(existing).free
     except OSError as error:
         return Disk(folder, problem=str(error))

@@ -14,7 +14,7 @@ def look() -> Os:
     return Os(
         system=sys.platform,
         machine=platform.machine().lower().replace("amd64", "x86_64").replace("arm64", "aarch64"),
-        name=platform.platform(terse=True),
+        name=f"{platform.system()} {platform.release()}",
         wsl="microsoft" in release,
         user=f"{os.getuid()}:{os.getgid()}" if hasattr(os, "getuid") else "",
         root=hasattr(os, "geteuid") and os.geteuid() == 0,

@@ -1,17 +1,14 @@
 """Where a backend's model is, and whether it can be served."""
 
 import os
-import re
 from datetime import datetime
 from pathlib import Path
 
 from lifecycle import tables
-from lifecycle.backend import Backend, nearest
+from lifecycle.backend import REPO_ID, Backend, nearest
 from lifecycle.host import Weights
 from lifecycle.models import folder
 from lifecycle.paths import Paths
-
-REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def look(backend: Backend, paths: Paths) -> Weights:

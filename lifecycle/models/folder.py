@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from lifecycle.models.convert_gguf import MANIFEST, digest
 
+INDEX = "model.safetensors.index.json"
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt")
 POINTER = b"version https://git-lfs"
 
@@ -16,7 +18,10 @@ def problem(folder: Path) -> str:
     if not (folder / "config.json").is_file():
         return f"{folder} has no config.json, so it is no model folder"
     files = [file for pattern in WEIGHTS for file in folder.glob(pattern)]
-    absent = [name for name in _indexed(folder) if not (folder / name).is_file()]
+    indexed = _indexed(folder)
+    if indexed is None:
+        return f"{INDEX} in {folder} cannot be read: it is broken or was cut off"
+    absent = [name for name in indexed if not (folder / name).is_file()]
     if absent:
         return f"{folder} lacks {len(absent)} of its weight files, e.g. {absent[0]}"
     if not files:
@@ -49,17 +54,25 @@ def size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
 
 
-def _indexed(folder: Path) -> list[str]:
-    try:
-        index = json.loads((folder / "model.safetensors.index.json").read_text())
-        return sorted(set(index["weight_map"].values()))
-    except (OSError, ValueError, KeyError):
+def _indexed(folder: Path) -> list[str] | None:
+    """The weight files an index names; none without an index, None for one that is broken."""
+    if not (folder / INDEX).exists():
         return []
+    try:
+        return sorted({str(name) for name in _load(folder / INDEX)["weight_map"].values()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _load(file: Path) -> Any:  # noqa: ANN401 - JSON of anybody's making
+    return json.loads(file.read_text())
 
 
 def _broken(file: Path) -> str:
     if not file.exists():
         return f"{file.name} is a link to nothing: its download was not finished"
+    if file.stat().st_size == 0:
+        return f"{file.name} is empty"
     with file.open("rb") as stream:
         if stream.read(len(POINTER)) == POINTER:
             return f"{file.name} is a git-lfs pointer, not weights: run git lfs pull"

@@ -10,9 +10,11 @@ from lifecycle.paths import DATA
 START_MARK = "=== start"
 """The guard writes this before each start; what stands above it belongs to an earlier one."""
 
-PREFIX = re.compile(r"^(\(\w[\w ]*pid=\d+\) )*([A-Z]+ [\d: -]+ \[[^]]*\] )?")
-EXCEPTION = re.compile(r"^(?:[\w.]*\.)?(\w*(?:Error|Exception|Exit)): (.+)")
-USAGE = re.compile(r"^\S+: error: (.+)")
+PREFIX = re.compile(r"^(\(\w[\w =]*pid=\d+\) )*([A-Z]+ [\d: -]+ \[[^]]*\] )?")
+EXCEPTION = re.compile(r"^(?:[\w.]*\.)?\w*(?:Error|Exception|Exit)(?:: .+)?$")
+USAGE = re.compile(r"^[\w. -]+: error: .+")
+PYDANTIC = re.compile(r"\d+ validation errors? for ")
+"""pydantic says in this line only that something is wrong; what, two lines further down."""
 
 
 @cache
@@ -47,8 +49,9 @@ def cause(log: str) -> str:
     that does not merely report another one's death is the cause.
     """
     lines = [PREFIX.sub("", line).strip() for line in log.splitlines()]
-    for line in lines:
+    for number, line in enumerate(lines):
         found = EXCEPTION.match(line) or USAGE.match(line)
         if found and not any(re.search(p, line) for p in _data()["not_the_cause"]["patterns"]):
-            return line
+            more = lines[number + 1 : number + 3] if PYDANTIC.search(line) else []
+            return "\n".join([line, *more])
     return "\n".join([line for line in lines if line][-5:]) or "its log is empty"

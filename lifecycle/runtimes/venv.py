@@ -77,7 +77,9 @@ def socket(run: Path) -> Path:
     if len(os.fsencode(inside)) <= SOCKET_LENGTH:
         return inside
     short = hashlib.sha256(os.fsencode(run)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"vllm-lifecycle-{short}.sock"
+    # Private to the user, where there is one; else others could take the name first.
+    private = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    return Path(private) / f"vllm-{short}.sock"
 
 
 def log(backend: str, paths: Paths) -> str:

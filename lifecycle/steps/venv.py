@@ -138,17 +138,18 @@ def configuration(backend: Backend, paths: Paths, host: Host) -> str:
     return f"""\
 ; Written by inv up for the backend {backend.name}; changes here are lost.
 [unix_http_server]
-file={_escaped(str(venv.socket(run)))}
+file={_place(run, venv.socket(run))}
 chmod=0700
 
 [supervisord]
 identifier=vllm-{backend.name}
-directory={_escaped(str(run))}
-logfile={_escaped(str(run / "supervisord.log"))}
+; %(here)s is the folder of this file: a path written out would be cut at " ;" and " #".
+directory=%(here)s
+logfile=%(here)s/supervisord.log
 logfile_maxbytes=1MB
 logfile_backups=1
-pidfile={_escaped(str(run / "supervisord.pid"))}
-childlogdir={_escaped(str(run))}
+pidfile=%(here)s/supervisord.pid
+childlogdir=%(here)s
 umask=077
 ; vLLM warns below 65535; supervisord raises the limit as far as it may.
 minfds=1024
@@ -157,7 +158,7 @@ minfds=1024
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 
 [program:vllm]
-command={_escaped(shlex.join(guarded))}
+command={_escaped(_unbroken(shlex.join(guarded)))}
 autostart=true
 autorestart=true
 startsecs={START_SECONDS}
@@ -166,10 +167,19 @@ stopsignal=TERM
 stopwaitsecs={venv.STOP_SECONDS - 1}
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={_escaped(str(run / venv.LOG))}
+stdout_logfile=%(here)s/{venv.LOG}
 stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=3
 """
+
+
+def _place(run: Path, file: Path) -> str:
+    return f"%(here)s/{file.name}" if file.parent == run else _escaped(str(file))
+
+
+def _unbroken(command: str) -> str:
+    # supervisord takes what follows " ;" or " #" for a comment, quoted or not.
+    return command.replace(" ;", " '';").replace(" #", " ''#")
 
 
 def _escaped(text: str) -> str:

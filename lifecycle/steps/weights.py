@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from lifecycle import tables
-from lifecycle.backend import Backend
+from lifecycle.backend import REPO_ID, Backend
 from lifecycle.errors import ModelUnavailable
 from lifecycle.host import Host
 from lifecycle.models import convert_gguf
@@ -44,7 +44,7 @@ def present(backend: Backend) -> list[Step]:
         return []
     others = f"set MODEL= to a local folder, or to one of: {', '.join(tables.packaged_models())}."
     hub = f".venv/bin/uvx --from huggingface_hub hf download {backend.model}"
-    fetch = f"Fetch it with: {hub}\nor " if "/" in backend.model else ""
+    fetch = f"Fetch it with: {hub}\nor " if REPO_ID.fullmatch(backend.model) else ""
     step = Step(
         name=f"the model {backend.model} is here",
         missing=lambda host: host.weights.problem,

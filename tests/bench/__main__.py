@@ -19,6 +19,8 @@ from tests.bench.results import NotMeasured, Row, Rows, Skipped
 from tests.bench.workplace import Workplace, workplace
 
 INTERRUPTED = 130
+WIDTH = 110
+"""In a file or a pipe, whose width is unknown."""
 
 GROUPS: tuple[tuple[tuple[str, ...], Callable[[Workplace, Rows], None]], ...] = (
     (("list",), listing.over_invoke),
@@ -37,7 +39,7 @@ def main() -> int:
     # Without bytecode every `inv` would compile the package anew, which no user sees.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     signal.signal(signal.SIGTERM, _as_interrupt)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     here = machine.describe()
     machine.show(console, here)
     rows: Rows = {name: Row() for name in GOALS if name in options.only}

@@ -18,7 +18,7 @@ from lifecycle.steps import docker, venv
 from tests.bench.results import NotMeasured
 from tests.bench.workplace import Workplace, tail, uninterrupted
 
-START_LIMIT = 300
+START_LIMIT = 600
 STOP_SECONDS = 10
 POLL_SECONDS = 0.1
 

@@ -17,18 +17,18 @@ STYLES = {"met": "green", "missed": "bold red", "info": "dim"}
 
 def show(console: Console, rows: Rows) -> None:
     table = Table(title="medians of interleaved rounds", title_justify="left")
-    table.add_column("what", overflow="fold")
+    table.add_column("what", min_width=24)
     for name in ("ours", "reference", "ratio", "goal"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
-    table.add_column("min-max: ours | reference", style="dim", no_wrap=True)
+    table.add_column("verdict", min_width=7)
+    table.add_column("min-max", style="dim", no_wrap=True)
     for name, row in rows.items():
         goal = GOALS[name]
         verdict = row.verdict(goal)
         table.add_row(
             goal.what, _median(row.ours, goal), _median(row.reference, goal), _number(row, goal),
             _goal(goal), Text(verdict, style=STYLES.get(verdict, "yellow")),
-            f"{_spread(row.ours, goal)} | {_spread(row.reference, goal)}",
+            f"{_spread(row.ours, goal)}\n{_spread(row.reference, goal)}",
         )  # fmt: skip
     console.print(table)
 

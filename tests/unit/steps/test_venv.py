@@ -125,10 +125,10 @@ def test_a_start_begins_with_an_empty_log_and_a_fresh_count() -> None:
     assert written["launch.json"].mode == 0o600
 
 
-def as_supervisord_reads_it(text: str, section: str, option: str) -> str:
+def as_supervisord_reads_it(text: str, section: str, option: str, here: Path) -> str:
     parser = UnhosedConfigParser()
     parser.read_string(text)
-    return str(expand(parser.get(section, option), {"here": "/", "ENV_X": "x"}, option))
+    return str(expand(parser.get(section, option), {"here": str(here)}, option))
 
 
 @pytest.mark.parametrize("name", ["plain", "two words", "100%", "a ;b", "a #b", "it's", "%(here)s"])
@@ -137,6 +137,7 @@ def test_supervisord_runs_the_very_command_whatever_the_folders_are_called(name:
     model = Path("/models") / name
     on = host(weights=Weights(model, model, 1))
     text = venv.configuration(backend(), paths, on)
-    command = as_supervisord_reads_it(text, "program:vllm", "command")
+    run = paths.run("cpu")
+    command = as_supervisord_reads_it(text, "program:vllm", "command", run)
     assert tuple(shlex.split(command))[4:] == venv.command(backend(), paths, on)
-    assert as_supervisord_reads_it(text, "supervisord", "directory") == str(paths.run("cpu"))
+    assert as_supervisord_reads_it(text, "supervisord", "directory", run) == str(run)
