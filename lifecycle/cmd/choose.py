@@ -45,9 +45,17 @@ def readable() -> list[Backend]:
     return found
 
 
-def started(where: Paths) -> list[str]:
-    """Names of all backends that have a server or had one."""
-    return sorted(folder.name for folder in (where.home / "run").glob("*") if folder.is_dir())
+def to_stop(gpu: str, where: Paths) -> list[str]:
+    """Names of the backends `down` means: of this checkout, or the one that was named.
+
+    By file name and state folder, never by content: a slip in a file must not keep a server
+    alive, and neither must a file that is gone.
+    """
+    if not gpu:
+        return backends.names(ROOT)
+    if where.run(gpu).is_dir():
+        return [gpu]
+    return [to_start(gpu)[0].name]
 
 
 def to_start(gpu: str) -> tuple[Backend, str]:

@@ -9,6 +9,7 @@ from invoke import Context, Exit, Task, task
 
 from lifecycle.errors import INTERRUPTED, HostNotReady, LifecycleError
 
+AFTER_CTRL_C = "\nInterrupted. The same command goes on from here; inv status shows what runs."
 Body = Callable[..., None]
 
 
@@ -23,7 +24,7 @@ def command(**options: Any) -> Callable[[Body], "Task[Body]"]:  # noqa: ANN401 -
             except LifecycleError as error:
                 raise _exit(error) from None
             except KeyboardInterrupt:
-                raise Exit("\nInterrupted. What runs: inv status", INTERRUPTED) from None
+                raise Exit(AFTER_CTRL_C, INTERRUPTED) from None
             except OSError as error:
                 known = _known(error)
                 if known is None:

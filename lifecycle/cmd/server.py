@@ -27,16 +27,14 @@ def up(context: Context, gpu: str = "auto", runtime: str = "") -> None:
     _up(context, gpu, runtime)
 
 
-@command(help={"gpu": GPU_HELP + "; unset: every server that runs"})
+@command(help={"gpu": GPU_HELP + "; unset: all of this checkout"})
 def down(context: Context, gpu: str = "") -> None:
     """Stop the server, and everything it started, within ten seconds."""
     from lifecycle import report
     from lifecycle.cmd import choose
 
     where, shell = choose.places(), _shell(context)
-    # By its state folder, not its env file: a slip in a file must not keep a server alive.
-    some = [choose.to_start(gpu)[0].name] if gpu else choose.started(where)
-    stopped = [name for name in some if _stop(name, where, shell)]
+    stopped = [name for name in choose.to_stop(gpu, where) if _stop(name, where, shell)]
     if not shell.dry:
         report.note(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
 

@@ -41,7 +41,7 @@ def added(ours: float, reference: float) -> float:
     return ours - reference
 
 
-def alone(ours: float, _reference: float) -> float:
+def alone(ours: float, _reference: float = 0) -> float:
     return ours
 
 

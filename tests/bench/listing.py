@@ -23,7 +23,13 @@ def over_invoke(place: Workplace, rows: Rows) -> None:
     invoke = (sys.executable, "-m", "invoke", "--search-root")
     ours = (*invoke, str(place.checkout.root), "--list")
     reference = (*invoke, str(empty), "--list")
-    _interleaved(place, rows["list"], (ours, ""), (reference, NO_TASKS))
+    _interleaved(
+        place,
+        rows["list"],
+        "inv --list, Invoke with an empty tasks file",
+        (ours, ""),
+        (reference, NO_TASKS),
+    )
 
 
 def through_script(place: Workplace, rows: Rows) -> None:
@@ -34,17 +40,20 @@ def through_script(place: Workplace, rows: Rows) -> None:
         raise Skipped("the .venv is out of date: ./inv would make it anew")
     ours = (str(script), "--list")
     reference = (str(direct), "--search-root", str(ROOT), "--list")
-    _interleaved(place, rows["wrapper"], (ours, ""), (reference, ""))
+    _interleaved(
+        place, rows["wrapper"], "./inv --list, .venv/bin/inv --list", (ours, ""), (reference, "")
+    )
 
 
 def _interleaved(
     place: Workplace,
     row: Row,
+    what: str,
     ours: tuple[Sequence[str], str],
     reference: tuple[Sequence[str], str],
 ) -> None:
     rounds = max(ROUNDS, place.rounds)
-    place.say(f"{rounds} rounds: {Path(ours[0][0]).name} --list, ours and reference")
+    place.say(f"{rounds} rounds: {what}")
     # Not measured: bytecode is written, files come into the cache.
     _seconds(*ours)
     _seconds(*reference)

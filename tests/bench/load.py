@@ -26,12 +26,16 @@ def tokens_per_second(backend: Backend) -> float:
 
 def _all(backend: Backend, requests: int, tokens: int) -> int:
     deadline = time.monotonic() + LIMIT
-    with ThreadPoolExecutor(STREAMS) as pool:
+    pool = ThreadPoolExecutor(STREAMS)
+    try:
         streams = [
             pool.submit(_stream, backend, number, requests, tokens, deadline)
             for number in range(STREAMS)
         ]
         return sum(stream.result() for stream in streams)
+    finally:
+        # Not waited for: after Ctrl-C the streams end when their server does.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _stream(backend: Backend, number: int, requests: int, tokens: int, deadline: float) -> int:

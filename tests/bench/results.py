@@ -3,7 +3,7 @@
 import statistics
 from dataclasses import dataclass, field
 
-from tests.bench.goals import Goal
+from tests.bench.goals import Goal, alone
 
 
 class NotMeasured(Exception):
@@ -28,9 +28,9 @@ class Row:
         if not self.ours:
             return None
         ours = statistics.median(self.ours)
-        if self.reference:
-            return goal.compare(ours, statistics.median(self.reference))
-        return goal.compare(ours, 0) if goal.unit == "s" and goal.sign == "<" else None
+        if goal.compare is alone:
+            return ours
+        return goal.compare(ours, statistics.median(self.reference)) if self.reference else None
 
     def verdict(self, goal: Goal) -> str:
         """`met`, `missed`, `info`, or why there is none."""

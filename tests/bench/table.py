@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tests.bench.goals import GOALS, SCALES, Goal
+from tests.bench.goals import GOALS, SCALES, Goal, added, alone
 from tests.bench.results import Row, Rows
 
 STYLES = {"met": "green", "missed": "bold red", "info": "dim"}
@@ -56,15 +56,15 @@ def _number(row: Row, goal: Goal) -> str:
     number = row.number(goal)
     if number is None:
         return "-"
-    if goal.compare.__name__ == "added":
+    if goal.compare is added:
         return f"{number * SCALES[goal.unit]:+.0f} {goal.unit}"
-    return _scaled(number, goal) if goal.compare.__name__ == "alone" else f"{number:.2f}"
+    return _scaled(number, goal) if goal.compare is alone else f"{number:.2f}"
 
 
 def _goal(goal: Goal) -> str:
     if goal.bound is None:
         return ""
-    if goal.compare.__name__ in {"added", "alone"}:
+    if goal.compare in {added, alone}:
         return f"{goal.sign} {goal.bound * SCALES[goal.unit]:g} {goal.unit}"
     return f"{goal.sign} {goal.bound:.2f}"
 

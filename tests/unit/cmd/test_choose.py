@@ -104,11 +104,21 @@ def test_a_slip_that_every_backend_shares_is_an_error(here: Checkout) -> None:
         choose.readable()
 
 
-def test_what_was_started_is_known_by_its_folder_not_its_file(where: Paths) -> None:
-    assert choose.started(where) == []
+def test_down_means_the_backends_of_this_checkout_by_name_alone(
+    here: Checkout, where: Paths
+) -> None:
+    here.env("4090", "MODLE=x\n")
+    assert choose.to_stop("", where) == ["4090", "cpu"]
+
+
+def test_a_server_whose_env_file_is_gone_can_be_named(where: Paths) -> None:
     where.run("gone").mkdir(parents=True)
-    where.run("cpu").mkdir()
-    assert choose.started(where) == ["cpu", "gone"]
+    assert choose.to_stop("gone", where) == ["gone"]
+
+
+def test_down_of_a_name_nobody_knows_is_an_error(where: Paths) -> None:
+    with pytest.raises(ConfigError, match="there is no backend 'nobody'"):
+        choose.to_stop("nobody", where)
 
 
 def test_a_wrong_value_of_the_process_does_not_hide_the_places(
