@@ -67,7 +67,7 @@ class Progress:
         self._phase, self._detail = step.phase, ""
         self._since = time.monotonic()
         if err.is_terminal:
-            self._status = Status("", console=err, spinner="dots")
+            self._status = Status("", console=err, spinner="dots", refresh_per_second=4)
             self._status.start()
             self._show()
 

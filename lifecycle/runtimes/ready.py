@@ -9,7 +9,10 @@ from lifecycle.paths import Paths
 from lifecycle.runtimes import boot_log, runtime
 from lifecycle.step import AwaitReady
 
-POLL_SECONDS = 0.25
+ASK_SECONDS = 0.1
+"""Between two questions to the API: cheap, and what decides when `up` returns."""
+LOOK_SECONDS = 1.0
+"""Between two looks at process and log: dearer, and the server needs the cores itself."""
 
 
 def wait(action: AwaitReady, paths: Paths, on_phase: Callable[[str, str], None]) -> None:
@@ -17,37 +20,60 @@ def wait(action: AwaitReady, paths: Paths, on_phase: Callable[[str, str], None])
 
     Raises:
         ServerDied: with the cause.
-        ServerUnhealthy: it showed no progress for `stall` seconds.
+        ServerUnhealthy: it showed no progress for `stall` seconds, or does not generate.
     """
-    server = runtime(action.runtime)
-    starts = server.starts(action.backend, paths)
-    seen, since = "", time.monotonic()
+    start = _Start(action, paths)
     while not _listed(action):
-        why = server.dead(action.backend, paths, starts)
-        if why:
-            raise ServerDied(
-                f"the server of {action.backend} died in phase {boot_log.phase(seen)}",
-                why=why,
-                fix=f"The whole log: inv logs --gpu {action.backend}",
-            )
-        log = server.log(action.backend, paths)
-        if log != seen:
-            seen, since = log, time.monotonic()
-        on_phase(boot_log.phase(log).replace("ready", "warm-up"), boot_log.last_line(log))
-        if time.monotonic() - since > action.stall:
-            raise ServerUnhealthy(
-                f"the server of {action.backend} made no progress for {action.stall:g} s "
-                f"in phase {boot_log.phase(log)}",
-                why=f"last line of its log: {boot_log.last_line(log)}",
-                fix="It is left running. See inv logs; START_STALL_SECONDS= waits longer.",
-            )
-        time.sleep(POLL_SECONDS)
+        start.look_when_due(on_phase)
+        time.sleep(ASK_SECONDS)
     on_phase("warm-up", "first generation")
     why = http.generation(action.url, action.key, action.model)
     if why:
         raise ServerUnhealthy(
             f"the server of {action.backend} lists {action.model} but does not generate", why=why
         )
+
+
+class _Start:
+    """One start, watched from outside: is it alive, does its log move on?"""
+
+    def __init__(self, action: AwaitReady, paths: Paths) -> None:
+        self._action, self._paths = action, paths
+        self._server = runtime(action.runtime)
+        self._starts = self._server.starts(action.backend, paths)
+        self._log = ""
+        self._due = self._moved = time.monotonic()
+
+    def look_when_due(self, on_phase: Callable[[str, str], None]) -> None:
+        """Look, unless the last look was a moment ago."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + LOOK_SECONDS
+        self._refuse_dead()
+        log = self._server.log(self._action.backend, self._paths)
+        if log != self._log:
+            self._log, self._moved = log, time.monotonic()
+        on_phase(boot_log.phase(log).replace("ready", "warm-up"), boot_log.last_line(log))
+        self._refuse_stuck()
+
+    def _refuse_dead(self) -> None:
+        backend = self._action.backend
+        why = self._server.dead(backend, self._paths, self._starts)
+        if why:
+            raise ServerDied(
+                f"the server of {backend} died in phase {boot_log.phase(self._log)}",
+                why=why,
+                fix=f"The whole log: inv logs --gpu {backend}",
+            )
+
+    def _refuse_stuck(self) -> None:
+        if time.monotonic() - self._moved > self._action.stall:
+            raise ServerUnhealthy(
+                f"the server of {self._action.backend} made no progress for "
+                f"{self._action.stall:g} s in phase {boot_log.phase(self._log)}",
+                why=f"last line of its log: {boot_log.last_line(self._log)}",
+                fix="It is left running. See inv logs; START_STALL_SECONDS= waits longer.",
+            )
 
 
 def _listed(action: AwaitReady) -> bool:

@@ -56,8 +56,8 @@ GOALS = {
     "memory-docker": Goal("memory, inv up : by hand, docker", "MiB", over),
     "tuned-start": Goal("start, vLLM's defaults : tuned", "s", under, "≥", 1.2),
     "tuned-speed": Goal("8 streams, tuned : vLLM's defaults", "tok/s", over, "≥", 1.2),
-    "tuned-start-eager": Goal("start, defaults + --enforce-eager : tuned", "s", under),
-    "tuned-speed-eager": Goal("8 streams, tuned : defaults + --enforce-eager", "tok/s", over),
+    "tuned-start-eager": Goal("start, defaults + --enforce-eager : tuned", "s", under, "≥", 1.2),
+    "tuned-speed-eager": Goal("8 streams, tuned : defaults + eager", "tok/s", over, "≥", 1.2),
 }
 
 SCALES = {"ms": 1000.0, "s": 1.0, "MiB": 1 / MIB, "tok/s": 1.0}

@@ -28,7 +28,7 @@ class World:
         self.phases: list[str] = []
         server = SimpleNamespace(starts=lambda *_: 3, dead=self._dead, log=lambda *_: self.log)
         monkeypatch.setattr(ready, "runtime", lambda _: server)
-        monkeypatch.setattr(ready, "POLL_SECONDS", 1.0)
+        monkeypatch.setattr(ready, "ASK_SECONDS", 1.0)
         clock = SimpleNamespace(monotonic=lambda: self.now, sleep=self._sleep)
         monkeypatch.setattr(ready, "time", clock)
         monkeypatch.setattr(http, "models", lambda *_: next(self.listed, None))
