@@ -1,6 +1,5 @@
 """The life of a server: up, down, restart, status, logs."""
 
-import secrets
 import sys
 import time
 from pathlib import Path
@@ -142,6 +141,8 @@ def _with_key(backend: "Backend", fresh: "Backend") -> tuple["Backend", str]:
     if fresh.api_key:
         found = fresh.settings["VLLM_API_KEY"]
         return backend.with_setting("VLLM_API_KEY", found.text, found.source), ""
+    import secrets
+
     new = f"sk-local-{secrets.token_urlsafe(32)}"
     return backend.with_setting("VLLM_API_KEY", new, ".env"), new
 

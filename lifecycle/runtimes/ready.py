@@ -35,7 +35,7 @@ def wait(action: AwaitReady, paths: Paths, on_phase: Callable[[str, str], None])
 
 
 class _Start:
-    """One start, watched from outside: is it alive, does its log move on?"""
+    """One start, watched from outside: whether it lives, and whether its log moves on."""
 
     def __init__(self, action: AwaitReady, paths: Paths) -> None:
         self._action, self._paths = action, paths
