@@ -108,3 +108,19 @@ def test_a_wrong_hash_is_refused(bare: Path) -> None:
     assert done.returncode == 3
     assert "could not make .venv" in done.stderr
     assert not (bare / MADE).exists()
+
+
+def test_a_checkout_that_cannot_be_written_is_one_clear_line(bare: Path) -> None:
+    if os.geteuid() == 0:
+        # Permissions do not hold root back; only another user meets this.
+        for folder in (bare, *bare.parents[:2]):
+            folder.chmod(0o755)
+        argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(bare / "inv")]
+    else:
+        bare.chmod(0o555)
+        argv = [str(bare / "inv")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3
+    assert done.stderr == (
+        f"inv: {bare} cannot be written. Clone the repository to a folder you own.\n"
+    )
