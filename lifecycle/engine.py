@@ -33,7 +33,7 @@ def version() -> tuple[str, str]:
         with contextlib.closing(docker.from_env(timeout=LIMIT)) as client:
             return str(client.version()["Version"]), ""
     except DockerException as error:
-        return "", _plain(error)
+        return "", f"the Docker Engine does not answer\n{_plain(error)}"
 
 
 def images() -> frozenset[str]:

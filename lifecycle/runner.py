@@ -62,7 +62,8 @@ class Runner:
             if not why:
                 continue
             if not step.actions:
-                raise step.failure(why, fix=step.fix)
+                what, _, more = why.partition("\n")
+                raise step.failure(what, why=more, fix=step.fix)
             worked = True
             self._display.begin(step, why)
             for action in step.actions:
