@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.status import Status
+from rich.progress import Progress as Live
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -50,33 +51,38 @@ def failure(error: LifecycleError) -> None:
 
 
 class Progress:
-    """A plan at work: one line per state reached, a live one for the state in the making."""
+    """A plan at work: one line per state reached, a live one for the state in the making.
 
-    def __init__(self) -> None:
-        self._status: Status | None = None
+    Args:
+        live: show the live line; without it, lines of text only, for logs and dry runs.
+    """
+
+    def __init__(self, *, live: bool) -> None:
+        self._wanted = live and err.is_terminal
+        self._live: Live | None = None
         self._phase = ""
-        self._detail = ""
         self._since = time.monotonic()
 
     def begin(self, step: Step, why: str) -> None:
         """A state is not reached yet; work on it begins."""
         first, *more = why.splitlines()
-        err.print(f"[dim]{step.phase:>8}[/]  {escape(step.name)}: {escape(first)}")
+        if more or not self._wanted:
+            err.print(f"[dim]{step.phase:>8}[/]  {escape(step.name)}: {escape(first)}")
         for text in more:
             err.print(f"{'':>8}    {escape(text)}", style="yellow")
-        self._phase, self._detail = step.phase, ""
-        self._since = time.monotonic()
-        if err.is_terminal:
-            self._status = Status("", console=err, spinner="dots", refresh_per_second=4)
-            self._status.start()
-            self._show()
+        self._phase, self._since = step.phase, time.monotonic()
+        if self._wanted:
+            self._live = _live_line()
+            self._live.add_task("", total=None, phase=step.phase, detail=first)
+            self._live.start()
 
     def progress(self, phase: str, detail: str) -> None:
         """Work goes on; both texts may be as before."""
         changed = bool(phase) and phase != self._phase
-        self._phase, self._detail = phase or self._phase, detail
-        if self._status:
-            self._show()
+        self._phase = phase or self._phase
+        if self._live:
+            (task,) = self._live.task_ids
+            self._live.update(task, phase=self._phase, detail=detail[: max(20, err.width - 24)])
         elif changed:
             err.print(f"{self._phase:>8}  after {self._seconds()}")
 
@@ -88,19 +94,25 @@ class Progress:
 
     def stop(self) -> None:
         """Take the live line away."""
-        if self._status:
-            self._status.stop()
-            self._status = None
+        if self._live:
+            self._live.stop()
+            self._live = None
 
     def _seconds(self) -> str:
         return f"{time.monotonic() - self._since:.0f} s"
 
-    def _show(self) -> None:
-        assert self._status is not None  # noqa: S101 - callers checked; for mypy
-        room = max(20, err.width - 30)
-        self._status.update(
-            f"{self._phase:>6}  [dim]{self._seconds():>5}  {escape(self._detail[:room])}[/]"
-        )
+
+def _live_line() -> Live:
+    return Live(
+        SpinnerColumn(),
+        TextColumn("{task.fields[phase]:>6}"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[detail]}", style="dim", markup=False),
+        console=err,
+        transient=True,
+        # The server that is starting needs the cores itself.
+        refresh_per_second=4,
+    )
 
 
 def endpoint(backend: Backend) -> None:

@@ -122,7 +122,7 @@ def _apply(backend: "Backend", where: "Paths", shell: "Shell", made: str, *, aga
     from lifecycle.steps import secrets as secret_steps
     from lifecycle.steps import serve
 
-    progress = report.Progress()
+    progress = report.Progress(live=not shell.dry)
     runner = Runner(where, shell, lambda: facts.gather(backend, where, shell), progress)
     host = facts.gather(backend, where, shell)
     text = where.secrets.read_text() if where.secrets.exists() else ""

@@ -121,7 +121,7 @@ def test_a_duration_is_told_in_its_largest_unit(seconds: float, text: str) -> No
 
 def test_a_plan_at_work_tells_state_reason_phases_and_end(capsys: Captured) -> None:
     step = Step("the server [x] answers", lambda _: "", phase="start")
-    progress = report.Progress()
+    progress = report.Progress(live=True)
     progress.begin(step, "it runs with other values:\nA: 1 → 2")
     progress.progress("load", "reading")
     progress.progress("load", "reading more")
