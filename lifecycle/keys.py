@@ -147,8 +147,8 @@ TABLE = (
     Key(
         "CPU_SETTINGS",
         "`tuned` picks processes and core binding by the number of cores; "
-        "`default` leaves them to vLLM. On two cores `tuned` binds to the first one: two CPU servers "
-        "at once would share it.",
+        "`default` leaves them to vLLM. On two cores `tuned` binds to the first one: two CPU "
+        "servers at once would share it.",
         one_of("tuned", "default"),
         default="tuned",
     ),
