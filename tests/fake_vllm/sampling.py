@@ -1,5 +1,6 @@
 """From a request to its answers: the tokens of every choice and why each one ends."""
 
+import itertools
 import random
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ from tests.fake_vllm import model, tokenizer
 from tests.fake_vllm.faults import Fault
 from tests.fake_vllm.parameters import Wanted
 from tests.fake_vllm.settings import Settings
+
+ANSWERS = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,9 @@ def sample(wanted: Wanted, settings: Settings, *, mixed_up: bool = False) -> lis
         texts = [model.WRONG] * wanted.n
     else:
         texts = [_text(wanted, _dice(wanted, settings, index)) for index in range(wanted.n)]
+    if settings.has(Fault.NONDETERMINISTIC):
+        # Dice would now and then fall the same way twice; a number never does.
+        texts = [f"{next(ANSWERS)}. {text}" for text in texts]
     return [_choice(index, text, wanted, settings) for index, text in enumerate(texts)]
 
 
@@ -47,8 +53,6 @@ def _text(wanted: Wanted, dice: random.Random | None) -> str:
 
 def _dice(wanted: Wanted, settings: Settings, index: int) -> random.Random | None:
     """Return what decides between likely words; greedy sampling needs nothing."""
-    if settings.has(Fault.NONDETERMINISTIC):
-        return random.Random()
     if wanted.temperature == 0 or settings.has(Fault.IGNORES_TEMPERATURE):
         return None
     if wanted.seed is None or settings.has(Fault.IGNORES_SEED):
