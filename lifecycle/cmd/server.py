@@ -11,7 +11,7 @@ from lifecycle.cmd.command import command, dry
 
 if TYPE_CHECKING:
     from lifecycle.backend import Backend
-    from lifecycle.host import Server
+    from lifecycle.host import Host, Server
     from lifecycle.paths import Paths
     from lifecycle.shell import Shell
     from lifecycle.steps.venv import Tools
@@ -128,7 +128,7 @@ def _apply(backend: "Backend", where: "Paths", shell: "Shell", made: str, *, aga
     text = where.secrets.read_text() if where.secrets.exists() else ""
     try:
         plan = secret_steps.steps(where, text, made)
-        plan += serve.prepare(backend, where, host, _tools(shell))
+        plan += serve.prepare(backend, where, host, _tools(shell, backend, host))
         worked = runner.apply(plan, host)
         host = facts.gather(backend, where, shell) if worked else host
         return runner.apply(serve.start(backend, where, host, again=again), host) or worked
@@ -147,15 +147,17 @@ def _with_key(backend: "Backend", fresh: "Backend") -> tuple["Backend", str]:
     return backend.with_setting("VLLM_API_KEY", new, ".env"), new
 
 
-def _tools(shell: "Shell") -> "Tools":
+def _tools(shell: "Shell", backend: "Backend", host: "Host") -> "Tools":
     from uv import find_uv_bin
 
     from lifecycle.facts import wheels
-    from lifecycle.steps.venv import Tools
+    from lifecycle.steps.venv import Tools, installed
 
     python = str(Path(sys.executable).resolve())
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return Tools(find_uv_bin(), python, version, wheels.look(shell, python))
+    # Asking pip costs half a second, which an `up` with nothing to do must not pay.
+    folder = None if installed(backend, host) else wheels.look(shell, python)
+    return Tools(find_uv_bin(), python, version, folder)
 
 
 def _stop(backend: str, where: "Paths", shell: "Shell") -> bool:

@@ -38,7 +38,6 @@ class Tools:
 def install(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
     """The engine is completely installed from its lock."""
     engine = tables.engine(backend.gpu)
-    there = host.venv.made_from == engine.fingerprint()
     need = int(engine.disk_gib * GIB)
     return [
         Step(
@@ -46,7 +45,7 @@ def install(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[St
             missing=lambda _: _python(engine, tools.python_version),
             fix="Make .venv with another Python: rm -r .venv; PATH=<its folder>:$PATH ./inv up",
         ),
-        disk.room("home", need, f"the engine {engine.name}", unless=there),
+        disk.room("home", need, f"the engine {engine.name}", unless=installed(backend, host)),
         Step(
             name=f"the engine {engine.distribution} {engine.version} is installed",
             missing=lambda now: _not_installed(now, engine),
@@ -55,6 +54,11 @@ def install(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[St
             phase="install",
         ),
     ]
+
+
+def installed(backend: Backend, host: Host) -> bool:
+    """Whether the engine is here, complete and from the present lock."""
+    return host.venv.made_from == tables.engine(backend.gpu).fingerprint()
 
 
 def _python(engine: Engine, version: str) -> str:

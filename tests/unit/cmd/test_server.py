@@ -31,7 +31,7 @@ def here(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
 def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Host]:
     now = {"": host()}
 
-    def tools(_: object) -> Tools:
+    def tools(*_: object) -> Tools:
         return TOOLS
 
     monkeypatch.setattr(facts, "gather", lambda *_: now[""])
