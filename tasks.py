@@ -2,9 +2,10 @@
 
 from invoke import Collection
 
-from lifecycle.cmd import chat, checks, server
+from lifecycle.cmd import chat, checks, doctor, server, setup
 
 namespace = Collection(
+    doctor.doctor,
     server.up,
     server.down,
     server.restart,
@@ -12,4 +13,5 @@ namespace = Collection(
     server.logs,
     chat.chat,
     checks.test,
+    Collection("setup", setup.wsl, setup.docker, setup.cuda, setup.rocm, setup.tailscale),
 )

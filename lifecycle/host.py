@@ -8,16 +8,35 @@ GIB = 1024**3
 
 @dataclass(frozen=True)
 class Os:
-    """The operating system."""
+    """The operating system, and who we are on it.
+
+    Args:
+        distro: `ID` of os-release: `ubuntu`, `debian`, …
+        version: `VERSION_ID` of os-release: `24.04`, `13`, …
+        codename: `VERSION_CODENAME` of os-release: `noble`, `trixie`, …
+        user: numbers of user and group, as Docker takes them: `1000:1000`.
+        account: the login name.
+        groups: names of the groups this process is in (a new one counts after the next login).
+        listed: names of the groups the account is in by now, whether this process is or not.
+        systemd: systemd is the first process.
+    """
 
     system: str = ""
     machine: str = ""
     name: str = ""
+    distro: str = ""
+    version: str = ""
+    codename: str = ""
+    python: str = ""
     wsl: bool = False
     root: bool = False
     user: str = ""
-    """Numbers of user and group, as Docker takes them: `1000:1000`."""
+    account: str = ""
+    groups: frozenset[str] = frozenset()
+    listed: frozenset[str] = frozenset()
     apt: bool = False
+    sudo: bool = False
+    systemd: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,16 +69,221 @@ class Disk:
     free: int = 0
     writable: bool = False
     problem: str = ""
+    kind: str = ""
+    """The file system: `ext4`, `9p` (a Windows drive under WSL), …; "" when unknown."""
 
 
 @dataclass(frozen=True)
 class Docker:
-    """The Docker Engine and Compose, as this user reaches them."""
+    """The Docker Engine and Compose, as this user reaches them.
+
+    Args:
+        engine: the engine's version; "" when it does not answer.
+        problem: the first thing that is wrong; "" when both answer.
+        cli: the command line's version; "" when there is none.
+        desktop: who answers (or would) is Docker Desktop.
+        denied: the engine is there, this user may not talk to it.
+        context: the command line's context; `default` is the local engine.
+        runtimes: container runtimes the engine knows, e.g. `nvidia`.
+        devices: CDI devices the engine found, e.g. `nvidia.com/gpu=all`.
+        folder: where the engine keeps images and volumes.
+        daemon: text of `/etc/docker/daemon.json`; "" when there is none.
+    """
 
     engine: str = ""
     compose: str = ""
     problem: str = ""
     images: frozenset[str] = frozenset()
+    cli: str = ""
+    desktop: bool = False
+    denied: bool = False
+    context: str = ""
+    runtimes: frozenset[str] = frozenset()
+    devices: frozenset[str] = frozenset()
+    folder: str = ""
+    daemon: str = ""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One graphics card; memory in bytes, 0 when unknown.
+
+    Args:
+        arch: compute capability (`8.9`) or gfx name (`gfx1100`); "" when unknown.
+        integrated: part of the processor; no card to serve from.
+    """
+
+    name: str
+    total: int = 0
+    free: int = 0
+    arch: str = ""
+    integrated: bool = False
+
+
+@dataclass(frozen=True)
+class Nvidia:
+    """NVIDIA cards and what lies between them and a container.
+
+    Args:
+        smi: full path of the nvidia-smi that answered.
+        driver: the display driver's version; under WSL that of Windows.
+        cuda: the newest CUDA version the driver runs, e.g. `13.0`.
+        linux_driver: packages or files of a Linux display driver (a mistake under WSL).
+        toolkit: version of the NVIDIA Container Toolkit; "" when it is not installed.
+        cuda_toolkit: version of the CUDA toolkit (nvcc); "" when it is not installed.
+        verified: what was in use when a container last saw the cards (see `steps/nvidia.py`).
+        problem: why no card can be read although there should be one.
+    """
+
+    smi: str = ""
+    driver: str = ""
+    cuda: str = ""
+    gpus: tuple[Gpu, ...] = ()
+    linux_driver: tuple[str, ...] = ()
+    toolkit: str = ""
+    cuda_toolkit: str = ""
+    verified: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Amd:
+    """AMD cards and the ROCm user space.
+
+    Args:
+        gpus: cards as far as the kernel or Windows names them.
+        agents: gfx names that `rocminfo` lists, without the processor's own.
+        kfd: `/dev/kfd` is there (native Linux only).
+        dxg: `/dev/dxg` is there (WSL only).
+        render: nodes in `/dev/dri`, e.g. `renderD128`.
+        rocm: version of the installed ROCm; "" when there is none.
+        hsa: the runtime library's file, `libhsa-runtime64.so.1`; "" when there is none.
+        rocdxg: version of librocdxg (`1.2.2`), `unknown` when only its file is there.
+        dids: librocdxg's table of device numbers, `dids.conf`, is there.
+        dxcore: `/usr/lib/wsl/lib/libdxcore.so` is there.
+        usecases: what `amdgpu-install --list-usecase` offers.
+        shadowing: packages of Ubuntu's that hide AMD's own libraries.
+        problem: why `rocminfo` could not be read.
+    """
+
+    gpus: tuple[Gpu, ...] = ()
+    agents: tuple[str, ...] = ()
+    kfd: bool = False
+    dxg: bool = False
+    render: tuple[str, ...] = ()
+    rocm: str = ""
+    hsa: str = ""
+    rocdxg: str = ""
+    dids: bool = False
+    dxcore: bool = False
+    usecases: frozenset[str] = frozenset()
+    shadowing: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A display adapter as Windows' registry describes it.
+
+    Args:
+        driver: the driver's version as Windows numbers it, e.g. `32.0.15.8097`.
+        adrenalin: AMD's own number of its driver suite, e.g. `26.2.2`.
+    """
+
+    name: str
+    driver: str = ""
+    adrenalin: str = ""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The Windows under a WSL distribution, or the one we run on.
+
+    Args:
+        reached: its programs answer; False on Linux and when interop is off.
+        build: e.g. `10.0.26100.4652`.
+        home: the user's folder as we reach it, e.g. `/mnt/c/Users/user`.
+        memory: RAM in bytes; 0 when unknown.
+        problem: why it is not reached.
+    """
+
+    reached: bool = False
+    build: str = ""
+    home: str = ""
+    memory: int = 0
+    adapters: tuple[Adapter, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """One line of `wsl.exe --list --verbose`."""
+
+    name: str
+    version: int = 0
+    default: bool = False
+
+
+@dataclass(frozen=True)
+class Wsl:
+    """WSL: the installation on Windows, and the distribution we are in (or would use).
+
+    Args:
+        version: of WSL itself (`2.9.4`); "" when unknown or when it is not installed.
+        kernel: the kernel's release, without its suffix.
+        generation: 1 or 2: what this distribution runs as; 0 outside WSL.
+        distribution: its name; "" outside WSL.
+        distributions: all that are registered.
+        networking: `nat`, `mirrored`, `virtioproxy`, `none` or "".
+        config: values of the user's `.wslconfig` by `section.key`, in lower case.
+        config_text: that file's text; None when there is none or it could not be reached.
+        conf: values of `/etc/wsl.conf`, likewise.
+        conf_text: that file's text; None when there is none.
+        problem: why WSL does not answer, with Windows' own error code.
+    """
+
+    version: str = ""
+    kernel: str = ""
+    generation: int = 0
+    distribution: str = ""
+    distributions: tuple[Distribution, ...] = ()
+    networking: str = ""
+    config: dict[str, str] = field(default_factory=dict)
+    config_text: str | None = None
+    conf: dict[str, str] = field(default_factory=dict)
+    conf_text: str | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Tailnet:
+    """Tailscale on one side (Windows or Linux).
+
+    Args:
+        program: full path of its command line; "" when it is not installed.
+        state: its `BackendState`, e.g. `Running`, `NeedsLogin`, `Stopped`.
+        name: this machine's DNS name on the tailnet, without the last dot.
+        certificates: the tailnet issues HTTPS certificates for that name.
+        login: the address at which a person may log in; "" when none is offered.
+    """
+
+    program: str = ""
+    version: str = ""
+    state: str = ""
+    name: str = ""
+    certificates: bool = False
+    login: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Tailscale:
+    """Both sides, and the sizes of packets on this one; 0 when there is no such interface."""
+
+    windows: Tailnet = Tailnet()
+    linux: Tailnet = Tailnet()
+    mtu_outside: int = 0
+    mtu_tailscale: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,6 +356,17 @@ class Host:
     """One look at the machine."""
 
     os: Os = Os()
+    windows: Windows = Windows()
+    wsl: Wsl = Wsl()
+    nvidia: Nvidia = Nvidia()
+    amd: Amd = Amd()
+    tailscale: Tailscale = Tailscale()
+    packages: dict[str, str] = field(default_factory=dict)
+    """Installed Debian packages that matter here, with their versions."""
+    crlf: tuple[str, ...] = ()
+    """Env files and scripts of the checkout with Windows line ends."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """Looks that found nothing, by name, and why."""
     cpu: Cpu = Cpu()
     memory: Memory = Memory()
     disks: dict[str, Disk] = field(default_factory=dict)

@@ -1,12 +1,14 @@
 """The door to HTTP: what we ask a server, with a time limit on everything."""
 
+import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
 
-from lifecycle.errors import ServerUnhealthy
+from lifecycle.errors import HostNotReady, ServerUnhealthy
+from lifecycle.step import Download
 
 QUICK = 2.0
 """Seconds for an answer that needs no computing."""
@@ -76,6 +78,44 @@ def chat(
         raise ServerUnhealthy(
             "the answer broke off", why=str(error), fix="Look at the log: inv logs"
         ) from None
+
+
+def download(file: Download, on_line: Callable[[str], None]) -> None:
+    """Fetch a file: complete and checked, or not there at all.
+
+    Raises:
+        HostNotReady: the server cannot be reached, does not have it, or sent something else.
+    """
+    part = file.path.with_name(file.path.name + ".part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    digest, size = hashlib.sha256(), 0
+    try:
+        # A session of its own: here the environment's proxy is wanted.
+        with requests.get(file.url, stream=True, timeout=(10, 60)) as answer:
+            answer.raise_for_status()
+            with part.open("wb") as stream:
+                for piece in answer.iter_content(1 << 16):
+                    stream.write(piece)
+                    digest.update(piece)
+                    size += len(piece)
+                    on_line(f"{file.path.name}: {size / 1e6:.1f} MB")
+    except requests.RequestException as error:
+        part.unlink(missing_ok=True)
+        raise HostNotReady(
+            f"cannot fetch {file.url}", why=str(error),
+            fix="Check the network (a proxy is read from HTTPS_PROXY), then run the same again.",
+        ) from None  # fmt: skip
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    if file.sha256 and digest.hexdigest() != file.sha256:
+        part.unlink()
+        raise HostNotReady(
+            f"{file.url} is not what it should be",
+            why=f"sha256 {digest.hexdigest()}\nwanted {file.sha256}",
+            fix="Do not install it. Run the same again; if it stays so, report it.",
+        )
+    part.replace(file.path)
 
 
 def _session() -> requests.Session:

@@ -14,15 +14,24 @@ from rich.text import Text
 
 from lifecycle.backend import PROCESS, Backend
 from lifecycle.errors import LifecycleError
-from lifecycle.host import GIB, Server
+from lifecycle.host import GIB, Host, Server
 from lifecycle.keys import KEYS
 from lifecycle.step import Step
+from lifecycle.steps import findings
+from lifecycle.steps.findings import Finding
 
 # A pipe has no width: tables keep to one that fits a page.
 WIDTH = None if sys.stdout.isatty() else 110
 out = Console(highlight=False, width=WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+MARKS = {
+    findings.OK: ("ok", "green"),
+    findings.ADVICE: ("better", "yellow"),
+    findings.WORK: ("to do", "cyan"),
+    findings.PERSON: ("you", "red"),
+}
+"""How the doctor shows a finding's state."""
 COLOURS = {"ready": "green", "failed": "red", "unanswering": "red", "stopped": "dim"}
 
 
@@ -85,6 +94,10 @@ class Progress:
             self._live.update(task, phase=self._phase, detail=detail[: max(20, err.width - 24)])
         elif changed:
             err.print(f"{self._phase:>8}  after {self._seconds()}")
+
+    def tell(self, text: str) -> None:
+        """Something a person should read before it is done."""
+        err.print(Text(text, style="yellow"))
 
     def done(self, step: Step) -> None:
         """The state of a step that needed work is reached."""
@@ -175,6 +188,30 @@ def _cells(backend: Backend, server: Server) -> list[str]:
     memory = f"{server.memory / GIB:.1f} GiB" if server.memory else ""
     age = duration(time.time() - server.since)
     return [backend.name, phase + again, *known, runtime, str(server.pid or ""), memory, age]
+
+
+def checkup(backend: Backend, host: Host, found: list[Finding]) -> None:
+    """The doctor's table: what needs a person first."""
+    line(f"{_machine(host)}, looked at for backend {backend.name} ({backend.gpu})\n")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "state", "found", "next step"):
+        table.add_column(name, overflow="fold")
+    for one in found:
+        mark, colour = MARKS[one.state]
+        cells = (one.name, one.detail.replace("\n", " "), one.fix)
+        table.add_row(f"[{colour}]{mark}[/]", *(escape(text) for text in cells))
+    out.print(table)
+    for name, why in host.unread.items():
+        out.print(f"\n[yellow]not read[/]  {name}: {escape(why)}")
+
+
+def _machine(host: Host) -> str:
+    cards = [gpu.name for gpu in (*host.nvidia.gpus, *host.amd.gpus) if not gpu.integrated]
+    under = f" on WSL{host.wsl.generation or ''}" if host.os.wsl else ""
+    cores = f"{len(host.cpu.allowed)} cores, {host.memory.total / GIB:.0f} GiB RAM"
+    return ", ".join(
+        (f"{host.os.name}{under}", cores, *(cards or ["no graphics card to serve from"]))
+    )
 
 
 def settings(backend: Backend) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from lifecycle.errors import RestartNeeded, ServerDied, StepFailed
+from lifecycle.errors import CommandFailed, RestartNeeded, ServerDied, StepFailed
 from lifecycle.host import Host
 from lifecycle.paths import Paths
 from lifecycle.runtimes import ready, runtime
@@ -12,6 +12,8 @@ from lifecycle.step import (
     Action,
     AwaitReady,
     Command,
+    Download,
+    EditFile,
     PullImage,
     Remove,
     Step,
@@ -28,6 +30,12 @@ class Display(Protocol):
 
     def progress(self, phase: str, detail: str) -> None:
         """Work goes on; both texts may be as before."""
+
+    def tell(self, text: str) -> None:
+        """Something a person should read before it is done."""
+
+    def stop(self) -> None:
+        """Leave the terminal to somebody else."""
 
     def done(self, step: Step) -> None:
         """The state of a step that needed work is reached."""
@@ -59,7 +67,7 @@ class Runner:
         worked = False
         for step in steps:
             why = step.missing(host)
-            if not why:
+            if not why or (step.advice and not step.actions):
                 continue
             if not step.actions:
                 what, _, more = why.partition("\n")
@@ -84,22 +92,54 @@ class Runner:
 
     def _perform(self, action: Action) -> None:
         match action:
-            case Command():
-                self._shell.run(action, lambda line: self._display.progress("", line))
-            case WriteFile():
-                self._shell.write(action)
-            case Remove():
-                self._shell.remove(action)
+            case Command() | WriteFile() | EditFile() | Remove():
+                self._change(action)
             case _ if self._shell.dry:
                 self._shell.say(str(action))
+            case Download():
+                from lifecycle import http
+
+                http.download(action, self._line)
             case PullImage(reference):
                 from lifecycle import engine
 
-                engine.pull(reference, lambda line: self._display.progress("", line))
+                engine.pull(reference, self._line)
             case StopServer(backend, name):
                 runtime(name).down(backend, self._paths, self._shell)
             case AwaitReady():
                 self._await(action)
+
+    def _change(self, action: Command | WriteFile | EditFile | Remove) -> None:
+        """What the shell's door does, and only says in a dry run."""
+        match action:
+            case Command(attached=True):
+                self._hand_over(action)
+            case Command():
+                self._shell.run(action, self._line)
+            case WriteFile():
+                self._shell.write(action)
+            case EditFile():
+                if not self._shell.dry:
+                    self._display.tell(str(action))
+                self._shell.edit(action)
+            case Remove():
+                self._shell.remove(action)
+
+    def _line(self, line: str) -> None:
+        self._display.progress("", line)
+
+    def _hand_over(self, command: Command) -> None:
+        if self._shell.dry:
+            self._shell.say(str(command))
+            return
+        self._display.stop()
+        code = self._shell.replace(command)
+        if code:
+            raise CommandFailed(
+                f"this command failed (exit {code}): {command}",
+                why="what it said stands above",
+                fix="Run it by hand to see more, then run the same again.",
+            )
 
     def _await(self, action: AwaitReady) -> None:
         try:

@@ -1,9 +1,11 @@
 """The door to processes and files. Nobody else runs a program or writes a file."""
 
+import codecs
 import contextlib
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import threading
@@ -12,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifecycle.errors import CommandFailed
-from lifecycle.step import Command, Remove, WriteFile
+from lifecycle.errors import CommandFailed, HostNotReady
+from lifecycle.step import Command, EditFile, Remove, WriteFile
 
 SHOWN_LINES = 12
 """How much of a failed command's output an error carries."""
@@ -49,17 +51,23 @@ class Shell:
     def read(self, *argv: str, limit: float = 10, env: Mapping[str, str] | None = None) -> Output:
         """Run a program that only reads. Never raises, never hangs, runs in a dry run too."""
         try:
-            done = subprocess.run(
-                argv, capture_output=True, text=True, errors="replace", timeout=limit,
-                check=False, stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})},
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env={**os.environ, **(env or {})}, start_new_session=os.name == "posix",
             )  # fmt: skip
         except FileNotFoundError:
             return Output(127, "", f"{argv[0]}: not found")
-        except subprocess.TimeoutExpired:
-            return Output(124, "", f"{argv[0]}: no answer in {limit:g} s")
         except OSError as error:
             return Output(126, "", str(error))
-        return Output(done.returncode, done.stdout, done.stderr)
+        try:
+            text, errors = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            _kill_group(process)
+            return Output(124, "", f"{argv[0]}: no answer in {limit:.2g} s")
+        except BaseException:
+            _kill_group(process)
+            raise
+        return Output(process.returncode, decoded(text), decoded(errors))
 
     def run(self, command: Command, on_line: Callable[[str], None] = nothing) -> None:
         """Run a program that changes something; its output goes line by line to `on_line`.
@@ -101,7 +109,7 @@ class Shell:
         file.path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         handle, name = tempfile.mkstemp(dir=file.path.parent, prefix=f".{file.path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
                 stream.write(file.text)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -110,6 +118,27 @@ class Shell:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+    def edit(self, file: EditFile) -> None:
+        """Change a person's own file, once it is sure that it is still as we saw it.
+
+        Raises:
+            HostNotReady: it was changed since; nothing is lost, nothing written.
+        """
+        if self._only_said(str(file)):
+            return
+        old = file.path.read_bytes() if file.path.exists() else None
+        seen = None if file.old is None else file.old.replace("\r\n", "\n")
+        now = None if old is None else decoded(old.removeprefix(codecs.BOM_UTF8))
+        if now != seen:
+            raise HostNotReady(
+                f"{file.path} was changed while we looked at it", fix="Run the same again."
+            )
+        if old is not None and not file.backup.exists():
+            file.backup.write_bytes(old)
+        windows = b"\r\n" in (old or b"")
+        text = file.new.replace("\n", "\r\n") if windows else file.new
+        self.write(WriteFile(file.path, text, _mode(file.path)))
 
     def remove(self, target: Remove) -> None:
         """Remove a file or folder; absent already is fine."""
@@ -215,6 +244,37 @@ def listener(port: int) -> str:
         if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,):
             return _who(connection.pid)
     return ""
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644
+
+
+def decoded(raw: bytes) -> str:
+    """Text of a program: UTF-8, or the UTF-16LE that wsl.exe writes whatever the language.
+
+    https://github.com/microsoft/WSL/blob/master/src/windows/common/WslClient.cpp
+    """
+    wide = raw.startswith(b"\xff\xfe") or b"\0" in raw
+    text = raw.decode("utf-16-le" if wide else "utf-8", "replace")
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    """End a program and what it started, and wait for none of it.
+
+    Its pipes are closed, not read to their end: a child of its own may hold them open for ever.
+    """
+    with contextlib.suppress(OSError):
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    for pipe in (process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(0.2)
 
 
 def _who(pid: int | None) -> str:

@@ -4,6 +4,7 @@ Actions are plain data, so that `--dry`, logging, tests and the hiding of secret
 written once, in the runner.
 """
 
+import difflib
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ class Command:
         clean_env: start from an empty environment instead of ours.
         limit: seconds after which the command counts as hung.
         cwd: the folder to run in.
+        attached: it talks to the person itself: a login address, a question, a password.
     """
 
     argv: tuple[str, ...]
@@ -30,6 +32,7 @@ class Command:
     clean_env: bool = False
     limit: float = 3600
     cwd: Path | None = None
+    attached: bool = False
 
     def __str__(self) -> str:
         """The command as it can be pasted into a shell, without what `env` holds."""
@@ -47,6 +50,50 @@ class WriteFile:
     def __str__(self) -> str:
         """What `--dry` shows: never the text, it may hold a secret."""
         return f"write {self.path} (mode {self.mode:o})"
+
+
+@dataclass(frozen=True)
+class EditFile:
+    """A person's own file to change: the difference is shown first, the old text kept beside it.
+
+    Args:
+        old: the text the change was made for; None when there is no such file.
+    """
+
+    path: Path
+    old: str | None
+    new: str
+
+    def __str__(self) -> str:
+        """What `--dry` shows: the difference; these files hold no secrets."""
+        lines = difflib.unified_diff(
+            (self.old or "").splitlines(), self.new.splitlines(), "now", "then", lineterm=""
+        )
+        kept = f" (the old text is kept as {self.backup.name})" if self.old is not None else ""
+        return "\n".join((f"change {self.path}{kept}", *(f"    {line}" for line in lines)))
+
+    @property
+    def backup(self) -> Path:
+        """Where the old text goes; the first one, so that it is the person's own."""
+        return self.path.with_name(self.path.name + ".before-vllm-lifecycle")
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file to fetch over HTTPS.
+
+    Args:
+        sha256: what it must be; "" when what it is used for checks it (a repository's key).
+    """
+
+    url: str
+    path: Path
+    sha256: str = ""
+
+    def __str__(self) -> str:
+        """What `--dry` shows, as it can be pasted."""
+        check = f" && echo '{self.sha256}  {self.path}' | sha256sum -c" if self.sha256 else ""
+        return f"curl -fsSL --create-dirs -o {self.path} {self.url}{check}"
 
 
 @dataclass(frozen=True)
@@ -103,7 +150,12 @@ class AwaitReady:
         return f"wait until {self.url}/v1/models lists {self.model} and a generation came back"
 
 
-Action = Command | WriteFile | Remove | PullImage | StopServer | AwaitReady
+Action = Command | WriteFile | EditFile | Download | Remove | PullImage | StopServer | AwaitReady
+
+
+def nothing_to_tell(_: Host) -> str:
+    """The name of the state says it all."""
+    return ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +170,9 @@ class Step:
         phase: the phase shown while this step works.
         restart: what to restart, when the state needs that to take effect.
         failure: what it is when only a person can bring the state about.
+        by: the command that performs the actions, e.g. `inv setup.docker`.
+        found: what is there, when the state is reached: versions, sizes, names.
+        advice: good to have; never stands in the way of a server.
     """
 
     name: str
@@ -127,3 +182,6 @@ class Step:
     phase: str = "check"
     restart: str = ""
     failure: type[LifecycleError] = HostNotReady
+    by: str = ""
+    found: Callable[[Host], str] = nothing_to_tell
+    advice: bool = False

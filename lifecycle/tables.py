@@ -146,14 +146,19 @@ def require_served(gpu: str, runtime: str) -> None:
     Raises:
         NotSupported: and says what is missing for it.
     """
-    if {"gpu": gpu, "runtime": runtime} in _load("support.toml")["serve"]:
+    if served(gpu, runtime):
         return
-    served = sorted({row["gpu"] for row in _load("support.toml")["serve"]})
+    able = sorted({row["gpu"] for row in _load("support.toml")["serve"]})
     raise NotSupported(
         f"GPU={gpu} with RUNTIME={runtime} cannot be started by this version",
         why=f"it still lacks {_planned(gpu) or 'a row in data/support.toml'}",
-        fix=f"What can be started today: --gpu {', '.join(served)}.",
+        fix=f"What can be started today: --gpu {', '.join(able)}.",
     )
+
+
+def served(gpu: str, runtime: str) -> bool:
+    """Whether `up` can start this hardware in this runtime."""
+    return {"gpu": gpu, "runtime": runtime} in _load("support.toml")["serve"]
 
 
 def servable(gpu: str) -> bool:

@@ -6,7 +6,7 @@ from lifecycle import backend as backends
 from lifecycle import facts, tables
 from lifecycle.backend import Backend
 from lifecycle.errors import ConfigError, HostNotReady
-from lifecycle.host import Server
+from lifecycle.host import Host, Server
 from lifecycle.paths import ROOT, Paths, paths
 
 FAMILIES = ("cpu", "cuda", "rocm")
@@ -73,6 +73,15 @@ def to_start(gpu: str) -> tuple[Backend, str]:
         else f"no file in env/ has GPU={gpu}",
         fix="Name one: --gpu <name>" if members else f"Add env/<name>.env with GPU={gpu}.",
     )
+
+
+def for_machine(gpu: str, host: Host) -> Backend:
+    """The backend a look at the machine is about: the named one, else what suits it."""
+    if gpu != "auto":
+        return to_start(gpu)[0]
+    family = "cuda" if host.nvidia.gpus else "rocm" if host.amd.gpus else "cpu"
+    some = readable()
+    return next((one for one in some if one.gpu == family), some[0])
 
 
 def running(gpu: str, where: Paths) -> Backend:

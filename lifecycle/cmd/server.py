@@ -1,6 +1,5 @@
 """The life of a server: up, down, restart, status, logs."""
 
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +10,9 @@ from lifecycle.cmd.command import command, dry
 
 if TYPE_CHECKING:
     from lifecycle.backend import Backend
-    from lifecycle.host import Host, Server
+    from lifecycle.host import Server
     from lifecycle.paths import Paths
     from lifecycle.shell import Shell
-    from lifecycle.steps.venv import Tools
 
 GPU_HELP = "a backend (a file in env/), cpu, cuda, rocm, or auto"
 RUNTIME_HELP = "venv or docker; unset: RUNTIME= of the backend"
@@ -118,19 +116,22 @@ def _up(context: Context, gpu: str, runtime: str, *, again: bool = False) -> Non
 
 def _apply(backend: "Backend", where: "Paths", shell: "Shell", made: str, *, again: bool) -> bool:
     from lifecycle import facts, report
+    from lifecycle.cmd.tools import tools
+    from lifecycle.machine import Here
     from lifecycle.runner import Runner
     from lifecycle.steps import secrets as secret_steps
     from lifecycle.steps import serve
 
     progress = report.Progress(live=not shell.dry)
-    runner = Runner(where, shell, lambda: facts.gather(backend, where, shell), progress)
-    host = facts.gather(backend, where, shell)
+    machine = Here(shell)
+    runner = Runner(where, shell, lambda: facts.gather(backend, where, machine.again()), progress)
+    host = facts.gather(backend, where, machine)
     text = where.secrets.read_text() if where.secrets.exists() else ""
     try:
         plan = secret_steps.steps(where, text, made)
-        plan += serve.prepare(backend, where, host, _tools(shell, backend, host))
+        plan += serve.prepare(backend, where, host, tools(shell, backend, host))
         worked = runner.apply(plan, host)
-        host = facts.gather(backend, where, shell) if worked else host
+        host = facts.gather(backend, where, machine.again()) if worked else host
         return runner.apply(serve.start(backend, where, host, again=again), host) or worked
     finally:
         progress.stop()
@@ -145,19 +146,6 @@ def _with_key(backend: "Backend", fresh: "Backend") -> tuple["Backend", str]:
 
     new = f"sk-local-{secrets.token_urlsafe(32)}"
     return backend.with_setting("VLLM_API_KEY", new, ".env"), new
-
-
-def _tools(shell: "Shell", backend: "Backend", host: "Host") -> "Tools":
-    from uv import find_uv_bin
-
-    from lifecycle.facts import wheels
-    from lifecycle.steps.venv import Tools, installed
-
-    python = str(Path(sys.executable).resolve())
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    # Asking pip costs half a second, which an `up` with nothing to do must not pay.
-    folder = None if installed(backend, host) else wheels.look(shell, python)
-    return Tools(find_uv_bin(), python, version, folder)
 
 
 def _stop(backend: str, where: "Paths", shell: "Shell") -> bool:

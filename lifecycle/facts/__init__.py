@@ -1,45 +1,121 @@
-"""One look at the machine: what matters for a backend, and nothing else."""
+"""Looks at the machine: the whole of it for the doctor, what matters for a start for `up`."""
+
+from dataclasses import fields, replace
 
 from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.facts import (
+    amd,
+    checkout,
     cpu,
     disk,
     libraries,
     memory,
     network,
+    nvidia,
     os,
+    packages,
     secrets,
     server,
+    tailscale,
     venv,
     weights,
+    windows,
+    wsl,
 )
-from lifecycle.host import Docker, Host
+from lifecycle.host import (
+    Disk,
+    Docker,
+    Host,
+    Os,
+    Server,
+    Venv,
+    Weights,
+)
+from lifecycle.machine import LIMIT, Machine, side_by_side
 from lifecycle.paths import Paths
-from lifecycle.shell import Shell
 
 
-def gather(backend: Backend, paths: Paths, shell: Shell) -> Host:
-    """Look at everything that the start of this backend depends on. Never raises."""
-    running = server.look(backend, paths)
-    here = os.look()
-    return Host(
-        os=here,
-        cpu=cpu.look(),
-        memory=memory.look(),
-        disks={"home": disk.look(paths.home), "models": disk.look(paths.models)},
-        docker=_docker(shell) if backend.runtime == "docker" else Docker(),
-        libraries=libraries.look(row.file for row in tables.libraries(backend.gpu)),
-        venv=venv.look(backend, paths),
-        weights=weights.look(backend, paths),
-        server=running,
-        port_owner=network.other_listener(backend, running),
+def gather(backend: Backend, paths: Paths, machine: Machine) -> Host:
+    """What the start of this backend depends on, and nothing else. Never raises."""
+    return replace(
+        _of_backend(backend, paths, machine),
+        os=os.look(machine),
+        cpu=cpu.look(machine),
+        memory=memory.look(machine),
+        disks=_disks(paths, machine),
+        docker=_docker(machine) if backend.runtime == "docker" else Docker(),
+        libraries=_libraries(machine),
         secrets_mode=secrets.mode(paths),
         api_key=secrets.key(paths),
     )
 
 
-def _docker(shell: Shell) -> Docker:
+def survey(paths: Paths, machine: Machine, limit: float = LIMIT) -> Host:
+    """The whole machine, whatever is to be started on it. Never raises.
+
+    Args:
+        limit: seconds after which what has not answered counts as unreadable.
+    """
+    here = os.look(machine)
+    found, problems = side_by_side(
+        {
+            "windows": lambda: _windows(machine, here),
+            "nvidia": lambda: nvidia.look(machine, here),
+            "amd": lambda: amd.look(machine, here),
+            "tailscale": lambda: tailscale.look(machine, here),
+            "docker": lambda: _docker(machine),
+            "packages": lambda: packages.look(machine),
+            "cpu": lambda: cpu.look(machine),
+            "memory": lambda: memory.look(machine),
+            "disks": lambda: _disks(paths, machine),
+            "libraries": lambda: _libraries(machine),
+            "crlf": lambda: checkout.look(machine, paths),
+        },
+        limit,
+    )
+    both = found.pop("windows", {})
+    assert isinstance(both, dict)  # noqa: S101 - for mypy
+    return Host(os=here, unread=problems, **both, **found)  # type: ignore[arg-type]
+
+
+def with_backend(host: Host, backend: Backend, paths: Paths, machine: Machine) -> Host:
+    """The same machine, and what is there of one backend. Never raises."""
+    of_backend = _of_backend(backend, paths, machine)
+    known = {field.name for field in fields(Host)} - {"weights", "venv", "server", "port_owner"}
+    return replace(of_backend, **{name: getattr(host, name) for name in known})
+
+
+def _of_backend(backend: Backend, paths: Paths, machine: Machine) -> Host:
+    running = machine.ask("server", Server(), lambda: server.look(backend, paths))
+    return Host(
+        venv=machine.ask("venv", Venv(), lambda: venv.look(backend, paths)),
+        weights=machine.ask("weights", Weights(), lambda: weights.look(backend, paths)),
+        server=running,
+        port_owner=machine.ask("port", "", lambda: network.other_listener(backend, running)),
+    )
+
+
+def _windows(machine: Machine, here: Os) -> dict[str, object]:
+    """Windows first: it knows where the user's `.wslconfig` is."""
+    below = windows.look(machine, here)
+    return {"windows": below, "wsl": wsl.look(machine, here, below)}
+
+
+def _disks(paths: Paths, machine: Machine) -> dict[str, Disk]:
+    places = {"home": paths.home, "models": paths.models, "checkout": paths.root}
+    return {
+        name: machine.ask(f"disk.{name}", Disk(place), lambda place=place: disk.look(place))  # type: ignore[misc]
+        for name, place in places.items()
+    }
+
+
+def _libraries(machine: Machine) -> frozenset[str]:
+    files = [row.file for row in tables.libraries("cpu")]
+    return machine.ask("libraries", frozenset[str](), lambda: libraries.look(files))
+
+
+def _docker(machine: Machine) -> Docker:
     from lifecycle.facts import docker
 
-    return docker.look(shell)
+    return docker.look(machine)

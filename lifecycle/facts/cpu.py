@@ -1,18 +1,15 @@
 """The processor: `/proc/cpuinfo`, and the cores this process may use."""
 
 import os
-from pathlib import Path
 
 from lifecycle.host import Cpu
+from lifecycle.machine import Machine
 
 
-def look() -> Cpu:
+def look(machine: Machine) -> Cpu:
     """Read the kernel's description; empty where there is none."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        text = ""
-    return parse(text, allowed())
+    text = machine.text("/proc/cpuinfo") or ""
+    return parse(text, tuple(machine.ask("cpu.allowed", (0,), allowed)))
 
 
 def allowed() -> tuple[int, ...]:

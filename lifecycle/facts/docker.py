@@ -2,33 +2,30 @@
 
 from lifecycle import engine
 from lifecycle.host import Docker
-from lifecycle.shell import Shell
+from lifecycle.machine import Machine
 
 
-def look(shell: Shell) -> Docker:
+def look(machine: Machine) -> Docker:
     """Versions of both, the images here, and the first thing that is wrong."""
-    version, problem = engine.version()
-    compose, complaint = _compose(shell)
+    version, problem = machine.ask("docker.version", ("", ""), engine.version)
+    compose, complaint = _compose(machine)
     return Docker(
         engine=version,
         compose=compose,
         problem=problem or complaint,
-        images=engine.images() if version else frozenset(),
+        images=machine.ask("docker.images", frozenset[str](), engine.images)
+        if version
+        else frozenset(),
     )
 
 
-_found: list[str] = []
-"""Compose's version, once it was there: asking costs 0.15 s, and a start looks several times."""
-
-
-def _compose(shell: Shell) -> tuple[str, str]:
+def _compose(machine: Machine) -> tuple[str, str]:
     """Compose's version, and why there is none; one of the two is ""."""
-    if not _found:
-        answer = shell.read("docker", "compose", "version", "--short")
-        if answer.code:
-            return "", f"docker compose is missing: {first_line(answer.errors)}"
-        _found.append(answer.text.strip())
-    return _found[0], ""
+    # Kept: asking costs 0.15 s, and a start looks several times.
+    answer = machine.run("docker", "compose", "version", "--short", keep=True)
+    if answer.code:
+        return "", f"docker compose is missing: {first_line(answer.errors)}"
+    return answer.text.strip(), ""
 
 
 def first_line(text: str) -> str:

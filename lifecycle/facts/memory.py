@@ -1,16 +1,12 @@
 """RAM, from `/proc/meminfo`."""
 
-from pathlib import Path
-
 from lifecycle.host import Memory
+from lifecycle.machine import Machine
 
 
-def look() -> Memory:
+def look(machine: Machine) -> Memory:
     """Read the kernel's figures; zeros where there are none."""
-    try:
-        return parse(Path("/proc/meminfo").read_text())
-    except OSError:
-        return Memory()
+    return parse(machine.text("/proc/meminfo") or "")
 
 
 def parse(text: str) -> Memory:

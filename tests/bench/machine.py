@@ -8,16 +8,19 @@ from rich.console import Console
 
 from lifecycle.facts import cpu, memory
 from lifecycle.host import GIB
+from lifecycle.machine import Here
+from lifecycle.shell import Shell
 
 BUSY = 1.0
 
 
 def describe() -> dict[str, Any]:
-    processor = cpu.look()
+    here = Here(Shell())
+    processor = cpu.look(here)
     return {
         "processor": processor.model,
         "cores": len(processor.allowed),
-        "memory_bytes": memory.look().total,
+        "memory_bytes": memory.look(here).total,
         "system": platform.system(),
         "python": platform.python_version(),
         "load_average": round(os.getloadavg()[0], 2),

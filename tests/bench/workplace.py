@@ -17,6 +17,7 @@ from lifecycle import backend as backends
 from lifecycle import facts
 from lifecycle.backend import Backend
 from lifecycle.host import Host
+from lifecycle.machine import Here
 from lifecycle.paths import Paths, paths
 from lifecycle.shell import Shell
 from tests.bench.results import NotMeasured
@@ -57,7 +58,7 @@ class Workplace:
         return found
 
     def look(self, backend: Backend) -> Host:
-        return facts.gather(backend, self.paths, Shell())
+        return facts.gather(backend, self.paths, Here(Shell()))
 
     def prepare(self, runtime: str) -> None:
         """Bring engine, model and a warm disk cache about: neither side shall pay for them."""

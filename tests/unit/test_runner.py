@@ -70,6 +70,12 @@ class World(Shell):
     def progress(self, phase: str, detail: str) -> None:
         self.events.append(f"progress {phase}{detail}")
 
+    def tell(self, text: str) -> None:
+        self.events.append(f"told {text}")
+
+    def stop(self) -> None:
+        self.events.append("stop")
+
     def done(self, step: Step) -> None:
         self.events.append(f"done {step.name}")
 

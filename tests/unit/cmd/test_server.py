@@ -10,6 +10,7 @@ from invoke import Config, Context, Exit
 
 from lifecycle import facts
 from lifecycle.cmd import choose, server
+from lifecycle.cmd import tools as engine_tools
 from lifecycle.host import Host, Server, Venv, Weights
 from lifecycle.steps.venv import Tools
 from tests.unit.given import KEY, TOOLS, Checkout, backend, host, running
@@ -36,7 +37,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, Host]:
 
     monkeypatch.setattr(facts, "gather", lambda *_: now[""])
     monkeypatch.setattr(facts.server, "look", lambda *_: now[""].server)
-    monkeypatch.setattr(server, "_tools", tools)
+    monkeypatch.setattr(engine_tools, "tools", tools)
     return now
 
 

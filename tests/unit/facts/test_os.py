@@ -5,6 +5,8 @@ import platform
 import pytest
 
 from lifecycle.facts import os
+from lifecycle.machine import Here
+from lifecycle.shell import Shell
 
 
 @pytest.fixture
@@ -13,7 +15,7 @@ def named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_look_starts_no_process() -> None:
-    assert os.look().name
+    assert os.look(Here(Shell())).name
 
 
 @pytest.mark.usefixtures("named")
@@ -25,7 +27,7 @@ def test_architectures_are_spelled_as_the_tables_do(
     monkeypatch: pytest.MonkeyPatch, machine: str, spelled: str
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    assert os.look().machine == spelled
+    assert os.look(Here(Shell())).machine == spelled
 
 
 @pytest.mark.usefixtures("named")
@@ -41,4 +43,4 @@ def test_wsl_shows_in_the_kernels_release(
     monkeypatch: pytest.MonkeyPatch, release: str, *, wsl: bool
 ) -> None:
     monkeypatch.setattr(platform, "release", lambda: release)
-    assert os.look().wsl is wsl
+    assert os.look(Here(Shell())).wsl is wsl

@@ -1,0 +1,112 @@
+"""`inv doctor`: what this machine is, what it lacks, and the next step."""
+
+import getpass
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke import Context
+
+from lifecycle.cmd.command import command
+
+if TYPE_CHECKING:
+    from lifecycle.backend import Backend
+    from lifecycle.host import Host
+    from lifecycle.machine import Here, Machine
+    from lifecycle.steps.findings import Finding
+
+GPU_HELP = "a backend (a file in env/), cpu, cuda or rocm; unset: what this machine is best at"
+
+
+@command(help={
+    "gpu": GPU_HELP,
+    "json": "print JSON for programs",
+    "record": "also write what was read into this folder, without names, serials and tokens",
+    "replay": "look at the machine recorded in this folder instead of this one",
+})  # fmt: skip
+def doctor(
+    context: Context, gpu: str = "auto", record: str = "", replay: str = "", *, json: bool = False
+) -> None:
+    """Look at this machine: what is there, what is missing, and the exact next step."""
+    del context
+    from lifecycle import recording, report
+    from lifecycle.errors import ConfigError
+    from lifecycle.machine import HURRY, Here, Replay
+    from lifecycle.shell import Shell
+    from lifecycle.steps import findings
+
+    if record and replay:
+        raise ConfigError("--record and --replay exclude each other", fix="Take one of them.")
+    here = Here(Shell(), HURRY)
+    machine = Replay(recording.read(Path(replay))) if replay else here
+    backend, host, found = _examine(gpu, machine)
+    if record:
+        _record(here, Path(record))
+    if json:
+        report.document(_as_data(backend, host, found))
+    else:
+        report.checkup(backend, host, found)
+    if not findings.ready(found):
+        _refuse(found)
+
+
+def _examine(gpu: str, machine: "Machine") -> tuple["Backend", "Host", list["Finding"]]:
+    from lifecycle import facts
+    from lifecycle.cmd import choose
+    from lifecycle.cmd.tools import tools
+    from lifecycle.machine import HURRY
+    from lifecycle.shell import Shell
+    from lifecycle.steps import checkup, findings
+
+    where = choose.places()
+    host = facts.survey(where, machine, HURRY)
+    backend = choose.for_machine(gpu, host)
+    host = facts.with_backend(host, backend, where, machine)
+    plan = checkup.steps(backend, where, host, tools(Shell(), backend, host))
+    return backend, host, findings.examine(plan, host)
+
+
+def _record(here: "Here", folder: Path) -> None:
+    from lifecycle import recording, report
+    from lifecycle.shell import Shell
+    from lifecycle.step import WriteFile
+
+    day = datetime.now(tz=UTC).date().isoformat()
+    private = (getpass.getuser(), platform.node(), platform.node().partition(".")[0])
+    names = [name for name in private if name not in recording.COMMON]
+    text = recording.dump(here.recorded(), f"recorded {day} by inv doctor --record", names)
+    Shell().write(WriteFile(folder / recording.FILE, text))
+    report.note(
+        f"written: {folder / recording.FILE}. Names, serials, addresses and tokens were taken out; "
+        "read it before you send it."
+    )
+
+
+def _refuse(found: list["Finding"]) -> None:
+    from lifecycle.errors import HostNotReady
+    from lifecycle.steps.findings import PERSON
+
+    todo = [one for one in found if one.state == PERSON]
+    count = "one thing needs" if len(todo) == 1 else f"{len(todo)} things need"
+    raise HostNotReady(f"{count} you: {todo[0].name}", why=todo[0].detail, fix=todo[0].fix)
+
+
+def _as_data(backend: "Backend", host: "Host", found: list["Finding"]) -> dict[str, object]:
+    import dataclasses
+
+    from lifecycle.machine import plain
+    from lifecycle.steps import checkup, findings
+
+    machine = plain(host)
+    machine.pop("api_key")
+    return {
+        "backend": backend.name,
+        "gpu": backend.gpu,
+        "runtime": backend.runtime,
+        "startable": checkup.startable(backend),
+        "ready": findings.ready(found),
+        "steps": [dataclasses.asdict(one) for one in found],
+        "unread": host.unread,
+        "machine": machine,
+    }

@@ -1,0 +1,66 @@
+"""The whole plan of a machine for one backend: `inv doctor` runs it dry, `inv setup.*` performs it.
+
+The order is that of need: nothing depends on what comes after it.
+"""
+
+from dataclasses import replace
+
+from lifecycle import tables
+from lifecycle.backend import Backend
+from lifecycle.host import Host
+from lifecycle.paths import Paths
+from lifecycle.step import Step
+from lifecycle.steps import (
+    amd,
+    checkout,
+    docker_engine,
+    nvidia,
+    serve,
+    system,
+    tailscale,
+    wsl,
+)
+from lifecycle.steps.venv import Tools
+
+
+def steps(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
+    """Every state this backend needs on this machine, and what would be good to have."""
+    return _once(
+        [
+            *system.steps(host),
+            *wsl.steps(host, paths),
+            *checkout.steps(host),
+            *_hardware(backend, paths, host),
+            *_serving(backend, paths, host, tools),
+            *tailscale.steps(host, paths),
+        ]
+    )
+
+
+def startable(backend: Backend) -> bool:
+    """Whether this version can start the backend at all, on any machine."""
+    return tables.served(backend.gpu, backend.runtime)
+
+
+def _hardware(backend: Backend, paths: Paths, host: Host) -> list[Step]:
+    plan = docker_engine.steps(host, paths) if backend.runtime == "docker" else []
+    if backend.gpu == "cuda":
+        plan = [*nvidia.card(host), *plan]
+        plan += nvidia.containers(host, paths) if backend.runtime == "docker" else []
+    if backend.gpu == "rocm":
+        plan = [*amd.steps(host, paths), *plan]
+    return plan
+
+
+def _serving(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
+    """The plan of `inv up`, as far as a server is not started yet."""
+    if not startable(backend) or host.os.system != "linux":
+        return []
+    plan = [*serve.prepare(backend, paths, host, tools), *serve.start(backend, paths, host)]
+    by = f"inv up --gpu {backend.name}"
+    return [replace(step, by=step.by or by) if step.actions else step for step in plan]
+
+
+def _once(plan: list[Step]) -> list[Step]:
+    """Each state once, where it stands first."""
+    return list({step.name: step for step in reversed(plan)}.values())[::-1]

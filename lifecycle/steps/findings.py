@@ -1,0 +1,49 @@
+"""The doctor's answer: every step, run dry."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lifecycle.host import Host
+from lifecycle.step import Step
+
+OK, ADVICE, WORK, PERSON = "ok", "advice", "inv", "you"
+"""What is so, what would be better, what a command of ours does, what needs a person."""
+ORDER = (PERSON, WORK, ADVICE, OK)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's table.
+
+    Args:
+        state: one of `OK`, `ADVICE`, `WORK`, `PERSON`.
+        detail: what is there, or why the state is not reached.
+        fix: the one thing to type or do next; "" when nothing is.
+    """
+
+    name: str
+    state: str
+    detail: str
+    fix: str = ""
+    by: str = ""
+
+
+def examine(steps: Iterable[Step], host: Host) -> list[Finding]:
+    """Ask every step; the most blocking first, otherwise in the order of the plan."""
+    return sorted((_examine(step, host) for step in steps), key=lambda one: ORDER.index(one.state))
+
+
+def ready(findings: Iterable[Finding]) -> bool:
+    """Whether no person has to act."""
+    return not any(one.state == PERSON for one in findings)
+
+
+def _examine(step: Step, host: Host) -> Finding:
+    why = step.missing(host)
+    if not why:
+        return Finding(step.name, OK, step.found(host))
+    if step.advice:
+        return Finding(step.name, ADVICE, why, step.by or step.fix, step.by)
+    if step.actions and step.by:
+        return Finding(step.name, WORK, why, step.by, step.by)
+    return Finding(step.name, PERSON, why, step.fix, "")

@@ -1,0 +1,17 @@
+"""Steps about wsl."""
+
+from lifecycle.host import Host
+from lifecycle.paths import Paths
+from lifecycle.step import Step
+
+
+def steps(host: Host, paths: Paths) -> list[Step]:
+    """In work."""
+    del host, paths
+    return []
+
+
+def setup(host: Host, paths: Paths, distro: str) -> list[Step]:
+    """In work."""
+    del distro
+    return steps(host, paths)
