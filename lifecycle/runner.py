@@ -76,6 +76,8 @@ class Runner:
             self._display.begin(step, why)
             for action in step.actions:
                 self._perform(action)
+            if self._shell.dry and step.restart:
+                self._shell.say(f"# only after a restart: {step.restart}")
             if not self._shell.dry:
                 host = self._look()
                 self._verify(step, host)

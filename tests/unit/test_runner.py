@@ -1,5 +1,6 @@
 """Applying steps: in order, a look after each change, and every way to end."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ import pytest
 
 from lifecycle import engine, runner
 from lifecycle.errors import (
+    CommandFailed,
     HostNotReady,
     ModelUnavailable,
     RestartNeeded,
@@ -23,6 +25,7 @@ from lifecycle.step import (
     Action,
     AwaitReady,
     Command,
+    EditFile,
     PullImage,
     Remove,
     Step,
@@ -175,6 +178,64 @@ def test_a_dry_run_says_every_change_makes_none_and_does_not_look() -> None:
         "begin two: no two",
         "said remove /data/noted",
     ]
+
+
+def test_a_dry_run_says_where_a_restart_comes_between() -> None:
+    world = World(dry=True)
+    world.apply(state("one", Command(("make", "one")), restart="restart Windows"), made("two"))
+    assert [event for event in world.events if event.startswith("said")] == [
+        "said make one", "said # only after a restart: restart Windows", "said make two",
+    ]  # fmt: skip
+
+
+def test_advice_nobody_can_carry_out_does_not_stop_the_rest() -> None:
+    world = World()
+    wish = dataclasses.replace(state("a bigger machine", fix="buy one"), advice=True)
+    assert world.apply(wish, made("two"))
+    assert "run make two" in world.events
+
+
+def test_a_persons_own_file_is_shown_as_a_difference_before_it_is_changed(tmp_path: Path) -> None:
+    world, file = World(), tmp_path / ".wslconfig"
+    file.write_text("[wsl2]\n")
+    edit = EditFile(file, "[wsl2]\n", "[wsl2]\nmemory=8GB\n")
+    with pytest.raises(StepFailed):
+        world.apply(state("one", edit))
+    told = next(event for event in world.events if event.startswith("told"))
+    assert "+memory=8GB" in told
+    assert "-[wsl2]" not in told
+
+
+def test_a_command_that_talks_to_the_person_gets_the_terminal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    handed: list[str] = []
+
+    def replace(command: Command) -> int:
+        handed.append(str(command))
+        return 0
+
+    monkeypatch.setattr(world, "replace", replace)
+    with pytest.raises(StepFailed):
+        world.apply(state("one", Command(("log", "in"), attached=True)))
+    assert handed == ["log in"]
+    assert world.events.index("stop") < world.events.index("look")
+
+
+def test_a_command_that_failed_on_the_persons_terminal_is_a_failed_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    monkeypatch.setattr(world, "replace", lambda _: 3)
+    with pytest.raises(CommandFailed, match=r"exit 3.*log in"):
+        world.apply(state("one", Command(("log", "in"), attached=True)))
+
+
+def test_a_dry_run_only_says_a_command_that_talks_to_the_person() -> None:
+    world = World(dry=True)
+    world.apply(state("one", Command(("log", "in"), attached=True)))
+    assert "said log in" in world.events
 
 
 def test_a_dry_run_still_tells_what_only_a_person_can_do() -> None:

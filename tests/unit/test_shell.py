@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from lifecycle import shell as shells
+from lifecycle.errors import HostNotReady
 from lifecycle.shell import Shell
-from lifecycle.step import Command, Remove, WriteFile
+from lifecycle.step import Command, EditFile, Remove, WriteFile
 from tests.unit.given import KEY
 
 
@@ -141,3 +142,62 @@ def test_a_clean_environment_keeps_only_what_every_program_needs(
     found = shells._environment(Command(("x",), env={"ITS": "2"}, clean_env=True))
     assert set(found) <= {*shells.KEPT, "ITS"}
     assert {"PATH", "HOME", "ITS"} <= set(found)
+
+
+def edited(file: Path, old: str | None, new: str) -> None:
+    Shell().edit(EditFile(file, old, new))
+
+
+def test_a_persons_file_keeps_its_line_ends_and_its_old_text_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / ".wslconfig"
+    file.write_bytes(b"\xef\xbb\xbf[wsl2]\r\n# mine\r\n")
+    edited(file, "[wsl2]\n# mine\n", "[wsl2]\nmemory=8GB\n# mine\n")
+    assert file.read_bytes() == b"[wsl2]\r\nmemory=8GB\r\n# mine\r\n"
+    kept = EditFile(file, "", "").backup
+    assert kept.read_bytes() == b"\xef\xbb\xbf[wsl2]\r\n# mine\r\n"
+
+
+def test_the_first_backup_stays_for_it_is_the_persons_own(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("first\n")
+    edited(file, "first\n", "second\n")
+    edited(file, "second\n", "third\n")
+    assert EditFile(file, "", "").backup.read_text() == "first\n"
+    assert file.read_text() == "third\n"
+
+
+def test_a_file_that_was_changed_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("somebody's\n")
+    with pytest.raises(HostNotReady, match="was changed"):
+        edited(file, "what we saw\n", "new\n")
+    with pytest.raises(HostNotReady, match="was changed"):
+        edited(file, None, "new\n")
+    assert file.read_text() == "somebody's\n"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_that_was_not_there_is_made_without_a_backup(tmp_path: Path) -> None:
+    edited(tmp_path / "file", None, "new\n")
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("file", "new\n")]
+
+
+def test_a_dry_edit_shows_the_difference_only(tmp_path: Path, dry: Shell, said: list[str]) -> None:
+    dry.edit(EditFile(tmp_path / "file", "a\nb\n", "a\nc\n"))
+    assert not list(tmp_path.iterdir())
+    assert "    -b\n    +c" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("WSL 版本: 2.9.4\r\n".encode("utf-16-le"), "WSL 版本: 2.9.4\n"),
+        (b"\xff\xfe" + "Gerät\r\n".encode("utf-16-le"), "Gerät\n"),
+        ("plain Gerät\n".encode(), "plain Gerät\n"),
+        (b"\xef\xbb\xbfwith mark", "with mark"),
+        (b"caf\x82", "caf\ufffd"),
+        (b"", ""),
+    ],
+)
+def test_what_a_windows_program_says_can_be_read(raw: bytes, text: str) -> None:
+    assert shells.decoded(raw) == text

@@ -1,0 +1,41 @@
+"""The doctor's lines: what blocks first, one fix each."""
+
+import dataclasses
+
+from lifecycle.host import Host
+from lifecycle.step import Remove, Step
+from lifecycle.steps import findings
+from lifecycle.steps.findings import ADVICE, OK, PERSON, WORK, Finding
+from tests.unit.given import PATHS
+
+HOST = Host()
+REACHED = Step("so", lambda _: "", found=lambda _: "version 3")
+PERSONS = Step("a driver", lambda _: "there is none", fix="install it")
+OURS = Step("a file", lambda _: "absent", (Remove(PATHS.home),), fix="by hand", by="inv setup.x")
+BETTER = Step("more", lambda _: "little", fix="buy", advice=True)
+
+
+def test_each_state_has_its_line_and_the_most_blocking_comes_first() -> None:
+    assert findings.examine([REACHED, BETTER, OURS, PERSONS], HOST) == [
+        Finding("a driver", PERSON, "there is none", "install it"),
+        Finding("a file", WORK, "absent", "inv setup.x", "inv setup.x"),
+        Finding("more", ADVICE, "little", "buy"),
+        Finding("so", OK, "version 3"),
+    ]
+
+
+def test_lines_of_one_kind_keep_the_order_of_the_plan() -> None:
+    second = dataclasses.replace(PERSONS, name="another")
+    assert [one.name for one in findings.examine([PERSONS, REACHED, second], HOST)] == [
+        "a driver", "another", "so",
+    ]  # fmt: skip
+
+
+def test_advice_a_command_can_follow_names_the_command() -> None:
+    step = dataclasses.replace(OURS, advice=True)
+    assert findings.examine([step], HOST)[0].fix == "inv setup.x"
+
+
+def test_only_a_person_keeps_a_machine_from_being_ready() -> None:
+    assert findings.ready(findings.examine([REACHED, BETTER, OURS], HOST))
+    assert not findings.ready(findings.examine([REACHED, PERSONS], HOST))
