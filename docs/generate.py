@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifecycle import errors
+from lifecycle import errors, tables
 from lifecycle.keys import RESERVED_FLAGS, TABLE, Key, extra_arguments
+from lifecycle.tables import Card
 from tasks import namespace
 
 FOLDER = Path(__file__).parent / "reference"
@@ -62,6 +63,19 @@ A failure prints three things: what happened (`✗`), why, and what to type next
 """
 
 
+HARDWARE = """\
+# Hardware
+
+What `inv doctor` and `inv setup.*` know of graphics cards (`lifecycle/data/support.toml`, with the
+source and the date of each row). A driver is the lowest one that will do; on Windows it is
+NVIDIA's number or AMD's Adrenalin number.
+
+Verified says who stands behind a row: `hardware` (we ran it), `documented` (its vendor says so),
+`reported` (others say so). A card of yours that is not here, or is here and works:
+`inv doctor --record DIR` writes what we need to know, without names, serials and tokens.
+"""
+
+
 @dataclass(frozen=True)
 class Option:
     """One option of a command, as `inv COMMAND --help` shows it."""
@@ -95,7 +109,7 @@ def env_reference() -> str:
 
 def commands_reference() -> str:
     """Every command and its options."""
-    sections = [_section(name) for name in sorted(namespace.tasks)]
+    sections = [_section(name) for name in sorted(namespace.task_names)]
     return "\n".join([HEADER, COMMANDS, *sections])
 
 
@@ -112,6 +126,31 @@ def exit_codes_reference() -> str:
         (str(errors.INTERRUPTED), "", "Interrupted by Ctrl-C."),
     ]  # fmt: skip
     return "\n".join([HEADER, EXITS, *_table(("Code", "Failure", "Meaning"), rows), ""])
+
+
+def hardware_reference() -> str:
+    """Every graphics card of the tables, and how far it is verified."""
+    head = (
+        "Card",
+        "Architecture",
+        "Memory",
+        "WSL2",
+        "Driver on Windows",
+        "Driver on Linux",
+        "Verified",
+    )
+    sections = [
+        [f"\n## {title}\n", *_table(head, map(_card_row, tables.cards(vendor)))]
+        for vendor, title in (("nvidia", "NVIDIA"), ("amd", "AMD"))
+    ]
+    return "\n".join([HEADER, HARDWARE, *(line for lines in sections for line in lines), ""])
+
+
+def _card_row(card: Card) -> tuple[str, ...]:
+    names = ", ".join(card.names) or f"any other {card.arch}"
+    memory = f"{card.memory_gib:g} GiB" if card.memory_gib else "-"
+    floors = (card.driver_windows or "-", card.driver_linux or "-")
+    return (names, card.arch, memory, "yes" if card.wsl else "no", *floors, card.verified)
 
 
 def _backend_row(key: Key) -> tuple[str, ...]:
@@ -131,7 +170,7 @@ def _section(name: str) -> str:
     rows = [(option.names, option.meaning, option.default) for option in options]
     return "\n".join([
         f"## inv {name}\n",
-        f"{_doc(namespace.tasks[name])}\n",
+        f"{_doc(namespace[name])}\n",
         f"    inv {name}{bare}{' [OPTIONS]' if rows else ''}\n",
         *_table(("Option", "Meaning", "Default"), rows),
         "",
@@ -139,7 +178,7 @@ def _section(name: str) -> str:
 
 
 def _options(name: str) -> Iterator[Option]:
-    task = namespace.tasks[name]
+    task = namespace[name]
     # Invoke takes each text out of `help` as it reads it; the task must stay as it was.
     texts = dict(task.help)
     by_name = {argument.attr_name or argument.name: argument for argument in task.get_arguments()}
@@ -185,6 +224,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_reference,
     "env.md": env_reference,
     "exit-codes.md": exit_codes_reference,
+    "hardware.md": hardware_reference,
 }
 """The files in docs/reference/, and what is in them."""
 

@@ -13,7 +13,7 @@ from lifecycle.shell import Output, Shell
 
 LIMIT = 10.0
 """Seconds for one look, when nobody says otherwise."""
-HURRY = 1.8
+HURRY = 1.4
 """Seconds for the doctor's look: it must be over before a person wonders."""
 
 Answer = TypeVar("Answer")

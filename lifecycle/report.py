@@ -190,19 +190,29 @@ def _cells(backend: Backend, server: Server) -> list[str]:
     return [backend.name, phase + again, *known, runtime, str(server.pid or ""), memory, age]
 
 
-def checkup(backend: Backend, host: Host, found: list[Finding]) -> None:
+def checkup(backend: Backend, host: Host, found: list[Finding], *, startable: bool) -> None:
     """The doctor's table: what needs a person first."""
     line(f"{_machine(host)}, looked at for backend {backend.name} ({backend.gpu})\n")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "state", "found", "next step"):
-        table.add_column(name, overflow="fold")
+    table.add_column("")
+    table.add_column("state", ratio=2, overflow="fold")
+    table.add_column("found, and the next step (→)", ratio=3, overflow="fold")
     for one in found:
         mark, colour = MARKS[one.state]
-        cells = (one.name, one.detail.replace("\n", " "), one.fix)
-        table.add_row(f"[{colour}]{mark}[/]", *(escape(text) for text in cells))
+        told = Text(one.detail)
+        if one.fix:
+            told.append(("\n" if one.detail else "") + f"→ {one.fix}", style=colour)
+        table.add_row(f"[{colour}]{mark}[/]", escape(one.name), told)
     out.print(table)
     for name, why in host.unread.items():
         out.print(f"\n[yellow]not read[/]  {name}: {escape(why)}")
+    if not startable:
+        line(f"\nThis version makes {backend.gpu} machines ready; inv up cannot start them yet.")
+    todo = list(dict.fromkeys(one.by for one in found if one.state == findings.WORK))
+    if todo:
+        line(f"\nNext: {', then '.join(todo)}")
+    elif startable and findings.ready(found):
+        line(f"\nAll is ready: {backend.url}/v1")
 
 
 def _machine(host: Host) -> str:

@@ -65,11 +65,14 @@ class Image:
 
 @dataclass(frozen=True)
 class CpuSupport:
-    """Instruction sets that vLLM needs, and those that make it fast."""
+    """Instruction sets that vLLM needs on the CPU, those that make it fast, and those that the
+    images for graphics cards need of the processor beside the card.
+    """
 
     machine: str
     required: list[str]
     recommended: list[str]
+    beside_gpu: list[str]
 
 
 @dataclass(frozen=True)

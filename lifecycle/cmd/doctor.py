@@ -11,9 +11,8 @@ from invoke import Context
 from lifecycle.cmd.command import command
 
 if TYPE_CHECKING:
-    from lifecycle.backend import Backend
-    from lifecycle.host import Host
-    from lifecycle.machine import Here, Machine
+    from lifecycle.cmd.examine import Examination
+    from lifecycle.machine import Here
     from lifecycle.steps.findings import Finding
 
 GPU_HELP = "a backend (a file in env/), cpu, cuda or rocm; unset: what this machine is best at"
@@ -31,40 +30,24 @@ def doctor(
     """Look at this machine: what is there, what is missing, and the exact next step."""
     del context
     from lifecycle import recording, report
+    from lifecycle.cmd.examine import examine
     from lifecycle.errors import ConfigError
     from lifecycle.machine import HURRY, Here, Replay
     from lifecycle.shell import Shell
-    from lifecycle.steps import findings
 
     if record and replay:
         raise ConfigError("--record and --replay exclude each other", fix="Take one of them.")
     here = Here(Shell(), HURRY)
     machine = Replay(recording.read(Path(replay))) if replay else here
-    backend, host, found = _examine(gpu, machine)
+    seen = examine(gpu, machine, HURRY)
     if record:
         _record(here, Path(record))
     if json:
-        report.document(_as_data(backend, host, found))
+        report.document(_as_data(seen))
     else:
-        report.checkup(backend, host, found)
-    if not findings.ready(found):
-        _refuse(found)
-
-
-def _examine(gpu: str, machine: "Machine") -> tuple["Backend", "Host", list["Finding"]]:
-    from lifecycle import facts
-    from lifecycle.cmd import choose
-    from lifecycle.cmd.tools import tools
-    from lifecycle.machine import HURRY
-    from lifecycle.shell import Shell
-    from lifecycle.steps import checkup, findings
-
-    where = choose.places()
-    host = facts.survey(where, machine, HURRY)
-    backend = choose.for_machine(gpu, host)
-    host = facts.with_backend(host, backend, where, machine)
-    plan = checkup.steps(backend, where, host, tools(Shell(), backend, host))
-    return backend, host, findings.examine(plan, host)
+        report.checkup(seen.backend, seen.host, seen.found, startable=seen.startable)
+    if not seen.ready:
+        _refuse(seen.found)
 
 
 def _record(here: "Here", folder: Path) -> None:
@@ -92,21 +75,20 @@ def _refuse(found: list["Finding"]) -> None:
     raise HostNotReady(f"{count} you: {todo[0].name}", why=todo[0].detail, fix=todo[0].fix)
 
 
-def _as_data(backend: "Backend", host: "Host", found: list["Finding"]) -> dict[str, object]:
+def _as_data(seen: "Examination") -> dict[str, object]:
     import dataclasses
 
     from lifecycle.machine import plain
-    from lifecycle.steps import checkup, findings
 
-    machine = plain(host)
+    machine = plain(dataclasses.replace(seen.host, api_key=""))
     machine.pop("api_key")
     return {
-        "backend": backend.name,
-        "gpu": backend.gpu,
-        "runtime": backend.runtime,
-        "startable": checkup.startable(backend),
-        "ready": findings.ready(found),
-        "steps": [dataclasses.asdict(one) for one in found],
-        "unread": host.unread,
+        "backend": seen.backend.name,
+        "gpu": seen.backend.gpu,
+        "runtime": seen.backend.runtime,
+        "startable": seen.startable,
+        "ready": seen.ready,
+        "steps": [dataclasses.asdict(one) for one in seen.found],
+        "unread": seen.host.unread,
         "machine": machine,
     }

@@ -1,6 +1,6 @@
 """Looks at the machine: the whole of it for the doctor, what matters for a start for `up`."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 from lifecycle import tables
 from lifecycle.backend import Backend
@@ -79,11 +79,26 @@ def survey(paths: Paths, machine: Machine, limit: float = LIMIT) -> Host:
     return Host(os=here, unread=problems, **both, **found)  # type: ignore[arg-type]
 
 
-def with_backend(host: Host, backend: Backend, paths: Paths, machine: Machine) -> Host:
-    """The same machine, and what is there of one backend. Never raises."""
-    of_backend = _of_backend(backend, paths, machine)
-    known = {field.name for field in fields(Host)} - {"weights", "venv", "server", "port_owner"}
-    return replace(of_backend, **{name: getattr(host, name) for name in known})
+def with_backend(
+    host: Host, backend: Backend, paths: Paths, machine: Machine, limit: float = LIMIT
+) -> Host:
+    """The same machine, and what is there of one backend. Never raises.
+
+    Args:
+        limit: seconds, as for `survey`: a server may hang in the middle of an answer.
+    """
+    looks = {"backend": lambda: _of_backend(backend, paths, machine)}
+    found, problems = side_by_side(looks, limit)
+    known = found.get("backend", Host())
+    assert isinstance(known, Host)  # noqa: S101 - for mypy
+    return replace(
+        host,
+        venv=known.venv,
+        weights=known.weights,
+        server=known.server,
+        port_owner=known.port_owner,
+        unread={**host.unread, **problems},
+    )
 
 
 def _of_backend(backend: Backend, paths: Paths, machine: Machine) -> Host:

@@ -13,6 +13,7 @@ from lifecycle.step import Step
 from lifecycle.steps import (
     amd,
     checkout,
+    cpu,
     docker_engine,
     nvidia,
     serve,
@@ -45,10 +46,10 @@ def startable(backend: Backend) -> bool:
 def _hardware(backend: Backend, paths: Paths, host: Host) -> list[Step]:
     plan = docker_engine.steps(host, paths) if backend.runtime == "docker" else []
     if backend.gpu == "cuda":
-        plan = [*nvidia.card(host), *plan]
+        plan = [cpu.beside_gpu(), *nvidia.card(host), *plan]
         plan += nvidia.containers(host, paths) if backend.runtime == "docker" else []
     if backend.gpu == "rocm":
-        plan = [*amd.steps(host, paths), *plan]
+        plan = [cpu.beside_gpu(), *amd.steps(host, paths), *plan]
     return plan
 
 

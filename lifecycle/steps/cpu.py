@@ -4,6 +4,9 @@ from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.host import GIB, Host
 from lifecycle.step import Step
+from lifecycle.tables import CpuSupport
+
+VIRTUAL = "In a virtual machine set the CPU type to 'host', so that it passes them on."
 
 
 def steps(backend: Backend) -> list[Step]:
@@ -11,17 +14,37 @@ def steps(backend: Backend) -> list[Step]:
     return [
         Step(
             name="the processor has the instruction sets vLLM needs",
-            missing=_flags,
-            fix="vLLM cannot run here: use another machine (any x86-64 since 2013 has AVX2); in "
-            "a virtual machine set the CPU type to 'host'.",
+            missing=lambda host: _lacks(host, _support(host).required),
+            fix=f"vLLM cannot run here: any x86-64 since 2013 has AVX2. {VIRTUAL}",
+            found=lambda host: host.cpu.model,
+        ),
+        Step(
+            name="the processor has the instruction sets that make vLLM fast",
+            missing=lambda host: _lacks(host, _support(host).recommended),
+            fix=f"It works, slowly. {VIRTUAL}",
+            advice=True,
+            found=lambda host: ", ".join(_support(host).recommended),
         ),
         Step(
             name="there is RAM for the model and its cache",
             missing=lambda host: _memory(backend, host),
             fix="Stop other programs, lower KV_CACHE_GIB, or take a smaller MODEL. Under WSL2 "
             "raise memory= in %UserProfile%\\.wslconfig.",
+            found=lambda host: (
+                f"{host.memory.available / GIB:.1f} of {host.memory.total / GIB:.1f} GiB are free"
+            ),
         ),
     ]
+
+
+def beside_gpu() -> Step:
+    """The processor beside a card can run the images at all."""
+    return Step(
+        name="the processor has the instruction sets the GPU images need",
+        missing=lambda host: _lacks(host, _support(host).beside_gpu),
+        fix=VIRTUAL,
+        found=lambda host: host.cpu.model,
+    )
 
 
 def memory_need(backend: Backend, host: Host) -> int:
@@ -30,11 +53,15 @@ def memory_need(backend: Backend, host: Host) -> int:
     return host.weights.size + backend.kv_cache_bytes + beside
 
 
-def _flags(host: Host) -> str:
+def _support(host: Host) -> CpuSupport:
+    return tables.cpu_support(host.os.machine)
+
+
+def _lacks(host: Host, wanted: list[str]) -> str:
     if not host.cpu.flags:
         return ""  # Unreadable is not absent; vLLM itself says so at once.
-    lacking = set(tables.cpu_support(host.os.machine).required) - host.cpu.flags
-    return f"the processor lacks {', '.join(sorted(lacking))}" if lacking else ""
+    lacking = sorted(set(wanted) - host.cpu.flags)
+    return f"the processor lacks {', '.join(lacking)}" if lacking else ""
 
 
 def _memory(backend: Backend, host: Host) -> str:

@@ -29,5 +29,6 @@ def room(where: str, need: int, what: str, *, unless: bool = False) -> Step:
     return Step(
         name=f"there is disk for {what}",
         missing=missing,
+        found=lambda host: f"{host.disks[where].free / GIB:.0f} GiB are free",
         fix=f"Free some disk, or set {key}= in .env to a folder with room that you can write in.",
     )

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lifecycle.errors import LifecycleError
 from lifecycle.host import Host
 from lifecycle.step import Step
 
-OK, ADVICE, WORK, PERSON = "ok", "advice", "inv", "you"
+OK, ADVICE, WORK, PERSON = "ok", "advice", "todo", "person"
 """What is so, what would be better, what a command of ours does, what needs a person."""
 ORDER = (PERSON, WORK, ADVICE, OK)
 
@@ -39,7 +40,11 @@ def ready(findings: Iterable[Finding]) -> bool:
 
 
 def _examine(step: Step, host: Host) -> Finding:
-    why = step.missing(host)
+    try:
+        why = step.missing(host)
+    except LifecycleError as error:  # A processor no table knows, for example.
+        detail = f"{error.what}\n{error.why}".strip()
+        return Finding(step.name, PERSON, detail, error.fix)
     if not why:
         return Finding(step.name, OK, step.found(host))
     if step.advice:

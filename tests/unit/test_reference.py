@@ -41,7 +41,7 @@ def test_key_is_described(key: str) -> None:
     assert f"| `{key}` |" in WRITTEN["env.md"]
 
 
-@pytest.mark.parametrize("task", sorted(namespace.tasks))
+@pytest.mark.parametrize("task", sorted(namespace.task_names))
 def test_task_is_described(task: str) -> None:
     assert f"## inv {task}\n" in WRITTEN["commands.md"]
 

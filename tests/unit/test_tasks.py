@@ -39,7 +39,8 @@ def test_listing_the_tasks_imports_nothing_heavy() -> None:
 @pytest.mark.usefixtures("fresh")
 def test_every_task_has_a_first_line_and_a_help_for_every_argument() -> None:
     namespace = importlib.import_module("tasks").namespace
-    for name, task in namespace.tasks.items():
+    for name in namespace.task_names:
+        task = namespace[name]
         assert (task.__doc__ or "").splitlines()[0].endswith("."), name
         for argument in task.get_arguments():
             assert argument.help, f"{name} --{argument.name}"

@@ -24,7 +24,7 @@ FOLDER = Path(str(recorded.__file__)).parent / "cpu"
 )
 def test_recorded_processors_are_judged_by_their_flags(file: str, machine: str, why: str) -> None:
     found = facts.parse((FOLDER / f"{file}.txt").read_text(), (0, 1))
-    flags, _ = cpu.steps(backend())
+    flags, *_ = cpu.steps(backend())
     assert flags.missing(host(cpu=found, os=Os(machine=machine))) == why
 
 
@@ -33,7 +33,7 @@ def test_unreadable_flags_are_no_reason_to_refuse() -> None:
 
 
 def test_an_unknown_architecture_is_not_supported() -> None:
-    flags, _ = cpu.steps(backend())
+    flags, *_ = cpu.steps(backend())
     with pytest.raises(NotSupported, match="riscv64"):
         flags.missing(host(os=Os(machine="riscv64")))
 
@@ -67,3 +67,17 @@ def test_too_little_memory_is_told_in_parts() -> None:
         "4.3 GiB of RAM are needed (model 0.3, KV cache 1.0, processes 3.0), "
         "2.0 of 4.0 GiB are free"
     )
+
+
+def test_a_slow_processor_is_advice_and_stops_nothing() -> None:
+    _, fast, _ = cpu.steps(backend())
+    slow = host(cpu=Cpu("old", (0,), frozenset({"avx2"})))
+    assert fast.advice
+    assert fast.missing(slow) == "the processor lacks avx512f"
+    assert fast.missing(host()) == ""
+
+
+def test_a_processor_beside_a_card_needs_avx() -> None:
+    masked = host(cpu=Cpu("QEMU", (0,), frozenset({"sse4_2"})))
+    assert cpu.beside_gpu().missing(masked) == "the processor lacks avx"
+    assert cpu.beside_gpu().missing(host(cpu=Cpu("a", (0,), frozenset({"avx"})))) == ""

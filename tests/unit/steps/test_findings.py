@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from lifecycle.errors import NotSupported
 from lifecycle.host import Host
 from lifecycle.step import Remove, Step
 from lifecycle.steps import findings
@@ -39,3 +40,12 @@ def test_advice_a_command_can_follow_names_the_command() -> None:
 def test_only_a_person_keeps_a_machine_from_being_ready() -> None:
     assert findings.ready(findings.examine([REACHED, BETTER, OURS], HOST))
     assert not findings.ready(findings.examine([REACHED, PERSONS], HOST))
+
+
+def test_a_step_that_refuses_is_a_line_for_a_person() -> None:
+    def refuse(_: Host) -> str:
+        raise NotSupported("not known", why="known: x86_64", fix="take another")
+
+    assert findings.examine([Step("a processor", refuse)], HOST) == [
+        Finding("a processor", PERSON, "not known\nknown: x86_64", "take another")
+    ]
