@@ -9,12 +9,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from lifecycle.shell import Output, Shell
+from lifecycle.shell import Output, Shell, decoded
 
 LIMIT = 10.0
 """Seconds for one look, when nobody says otherwise."""
 HURRY = 1.4
 """Seconds for the doctor's look: it must be over before a person wonders."""
+
+SHORTEST, SPARE = 0.05, 0.1
+"""Seconds: what a program gets in any case, and what a fact keeps to make sense of its silence."""
 
 Answer = TypeVar("Answer")
 Found = TypeVar("Found")
@@ -71,7 +74,7 @@ class Here:
         key = run_key(argv)
         if key in self._kept:
             return self._kept[key]
-        left = max(0.05, min(limit, self._until - time.monotonic()))
+        left = max(SHORTEST, min(limit, self._until - time.monotonic() - SPARE))
         output = self._shell.read(*argv, limit=left, env={"LC_ALL": "C.UTF-8"})
         self.answers[key] = output
         if keep and output.code == 0:
@@ -81,7 +84,7 @@ class Here:
     def text(self, path: str | Path) -> str | None:
         """See `Machine`."""
         try:
-            text = Path(path).read_bytes().decode("utf-8-sig", "replace")
+            text = decoded(Path(path).read_bytes())
         except OSError as error:
             self.answers[f"file: {path}"] = Output(1, "", error.strerror or str(error))
             return None

@@ -17,7 +17,7 @@ from lifecycle.errors import LifecycleError
 from lifecycle.host import GIB, Host, Server
 from lifecycle.keys import KEYS
 from lifecycle.step import Step
-from lifecycle.steps import findings
+from lifecycle.steps import amd, findings
 from lifecycle.steps.findings import Finding
 
 # A pipe has no width: tables keep to one that fits a page.
@@ -216,7 +216,7 @@ def checkup(backend: Backend, host: Host, found: list[Finding], *, startable: bo
 
 
 def _machine(host: Host) -> str:
-    cards = [gpu.name for gpu in (*host.nvidia.gpus, *host.amd.gpus) if not gpu.integrated]
+    cards = [gpu.name for gpu in (*host.nvidia.gpus, *amd.cards(host)) if not gpu.integrated]
     under = f" on WSL{host.wsl.generation or ''}" if host.os.wsl else ""
     cores = f"{len(host.cpu.allowed)} cores, {host.memory.total / GIB:.0f} GiB RAM"
     return ", ".join(

@@ -136,8 +136,10 @@ class Shell:
             )
         if old is not None and not file.backup.exists():
             file.backup.write_bytes(old)
-        windows = b"\r\n" in (old or b"")
-        text = file.new.replace("\n", "\r\n") if windows else file.new
+        before = old or b""
+        text = file.new.replace("\n", "\r\n") if b"\r\n" in before else file.new
+        if before.startswith(codecs.BOM_UTF8):
+            text = f"\ufeff{text}"
         self.write(WriteFile(file.path, text, _mode(file.path)))
 
     def remove(self, target: Remove) -> None:
@@ -218,6 +220,13 @@ def memory_below(pid: int) -> int:
         top = psutil.Process(pid)
         return sum(one.memory_info().rss for one in (top, *top.children(recursive=True)))
     return 0
+
+
+def ram() -> int:
+    """All RAM of this machine in bytes, on any system."""
+    import psutil
+
+    return psutil.virtual_memory().total
 
 
 def end(processes: list[Process], grace: float) -> None:
@@ -309,7 +318,8 @@ def _environment(command: Command) -> dict[str, str]:
 def _started(command: Command) -> Iterator["subprocess.Popen[str]"]:
     try:
         process = subprocess.Popen(
-            command.argv, env=_environment(command), cwd=command.cwd, text=True, errors="replace",
+            command.argv, env=_environment(command), cwd=command.cwd,
+            encoding="utf-8", errors="replace",  # whatever Windows' own code page is
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
     except OSError as error:
@@ -321,6 +331,8 @@ def _started(command: Command) -> Iterator["subprocess.Popen[str]"]:
         raise
     finally:
         process.wait()
+        assert process.stdout is not None  # noqa: S101 - for mypy; it is a pipe
+        process.stdout.close()
 
 
 @contextlib.contextmanager
@@ -345,6 +357,7 @@ def _lines(process: "subprocess.Popen[str]") -> Iterator[str]:
     assert process.stdout is not None  # noqa: S101 - for mypy; it is a pipe
     for raw in process.stdout:
         # Progress bars overwrite their line with carriage returns: the last state counts.
-        line = raw.rstrip().rsplit("\r", 1)[-1]
+        # An old wsl.exe writes UTF-16 whatever it is asked for: every other byte is zero.
+        line = raw.replace("\0", "").rstrip().rsplit("\r", 1)[-1]
         if line:
             yield line

@@ -8,6 +8,7 @@ from lifecycle.backend import Backend
 from lifecycle.errors import ConfigError, HostNotReady
 from lifecycle.host import Host, Server
 from lifecycle.paths import ROOT, Paths, paths
+from lifecycle.steps import amd
 
 FAMILIES = ("cpu", "cuda", "rocm")
 
@@ -79,7 +80,8 @@ def for_machine(gpu: str, host: Host) -> Backend:
     """The backend a look at the machine is about: the named one, else what suits it."""
     if gpu != "auto":
         return to_start(gpu)[0]
-    family = "cuda" if host.nvidia.gpus else "rocm" if host.amd.gpus else "cpu"
+    radeon = any(not card.integrated for card in amd.cards(host))
+    family = "cuda" if host.nvidia.gpus else "rocm" if radeon else "cpu"
     some = readable()
     return next((one for one in some if one.gpu == family), some[0])
 
