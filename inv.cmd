@@ -4,7 +4,8 @@ setlocal
 set "root=%~dp0"
 set "venv=%root%.venv"
 set "wanted=%root%requirements\inv.txt"
-fc /b "%wanted%" "%venv%\.made-from.txt" >nul 2>&1 && goto run
+rem A .venv that Linux made in the same folder has no Scripts.
+fc /b "%wanted%" "%venv%\.made-from.txt" >nul 2>&1 && if exist "%venv%\Scripts\inv.exe" goto run
 py -3 -c "import sys; sys.exit(sys.version_info < (3, 11))" >nul 2>&1 || (
     echo inv: Python 3.11 or newer is needed. Install it: winget install Python.Python.3.12 1>&2
     exit /b 3

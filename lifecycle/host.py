@@ -88,6 +88,15 @@ class Docker:
         devices: CDI devices the engine found, e.g. `nvidia.com/gpu=all`.
         folder: where the engine keeps images and volumes.
         daemon: text of `/etc/docker/daemon.json`; "" when there is none.
+        address: where the engine is asked, e.g. `unix:///var/run/docker.sock`.
+        program: the file that `docker` is, links followed; "" when there is none.
+        podman: `docker` is Podman under another name.
+        dockerd: the engine's own program; "" when none is installed on this side.
+        running: that program runs, whoever may talk to it.
+        socket: owner and group of the socket, e.g. `root:docker`; looked at when it is closed.
+        compose_v1: version of the old `docker-compose`; looked at when Compose v2 is missing.
+        repository: what apt is told about Docker's own repository; "" when nothing.
+        free: bytes on the disk of `folder`; 0 when unknown.
     """
 
     engine: str = ""
@@ -102,6 +111,15 @@ class Docker:
     devices: frozenset[str] = frozenset()
     folder: str = ""
     daemon: str = ""
+    address: str = ""
+    program: str = ""
+    podman: bool = False
+    dockerd: str = ""
+    running: bool = False
+    socket: str = ""
+    compose_v1: str = ""
+    repository: str = ""
+    free: int = 0
 
 
 @dataclass(frozen=True)
@@ -128,9 +146,11 @@ class Nvidia:
         smi: full path of the nvidia-smi that answered.
         driver: the display driver's version; under WSL that of Windows.
         cuda: the newest CUDA version the driver runs, e.g. `13.0`.
-        linux_driver: packages or files of a Linux display driver (a mistake under WSL).
+        linux_driver: files of a Linux display driver, looked for under WSL (a mistake there).
         toolkit: version of the NVIDIA Container Toolkit; "" when it is not installed.
         cuda_toolkit: version of the CUDA toolkit (nvcc); "" when it is not installed.
+        libcuda: where the loader finds the driver's libcuda.so.1; "" when it does not.
+        cdi: files that describe the cards to Podman and to newer engines (CDI).
         verified: what was in use when a container last saw the cards (see `steps/nvidia.py`).
         problem: why no card can be read although there should be one.
     """
@@ -142,6 +162,8 @@ class Nvidia:
     linux_driver: tuple[str, ...] = ()
     toolkit: str = ""
     cuda_toolkit: str = ""
+    libcuda: str = ""
+    cdi: tuple[str, ...] = ()
     verified: str = ""
     problem: str = ""
 
@@ -159,6 +181,8 @@ class Amd:
         rocm: version of the installed ROCm; "" when there is none.
         hsa: the runtime library's file, `libhsa-runtime64.so.1`; "" when there is none.
         rocdxg: version of librocdxg (`1.2.2`), `unknown` when only its file is there.
+        linked: the loader finds librocdxg.
+        installer: the ROCm that `amdgpu-install` is set to; "" when it is not there.
         dids: librocdxg's table of device numbers, `dids.conf`, is there.
         dxcore: `/usr/lib/wsl/lib/libdxcore.so` is there.
         usecases: what `amdgpu-install --list-usecase` offers.
@@ -174,6 +198,8 @@ class Amd:
     rocm: str = ""
     hsa: str = ""
     rocdxg: str = ""
+    linked: bool = False
+    installer: str = ""
     dids: bool = False
     dxcore: bool = False
     usecases: frozenset[str] = frozenset()
@@ -203,25 +229,38 @@ class Windows:
         reached: its programs answer; False on Linux and when interop is off.
         build: e.g. `10.0.26100.4652`.
         home: the user's folder as we reach it, e.g. `/mnt/c/Users/user`.
-        memory: RAM in bytes; 0 when unknown.
+        programs: what to put before the name of its programs when they are not on the PATH.
+        memory: RAM in bytes, under WSL an estimate; 0 when unknown.
+        reserved: TCP ports nobody may listen on, as (first, last).
         problem: why it is not reached.
     """
 
     reached: bool = False
     build: str = ""
     home: str = ""
+    programs: str = ""
     memory: int = 0
     adapters: tuple[Adapter, ...] = ()
+    reserved: tuple[tuple[int, int], ...] = ()
     problem: str = ""
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """One line of `wsl.exe --list --verbose`."""
+    """One line of `wsl.exe --list --verbose`, and what Windows' registry knows besides.
+
+    Args:
+        version: 1 or 2: what it runs as.
+        user: number of the account it opens with: 0 is root; None when unknown.
+        release: what is in it, e.g. `ubuntu 24.04`; "" when unknown.
+    """
 
     name: str
     version: int = 0
     default: bool = False
+    running: bool = False
+    user: int | None = None
+    release: str = ""
 
 
 @dataclass(frozen=True)
@@ -232,7 +271,7 @@ class Wsl:
         version: of WSL itself (`2.9.4`); "" when unknown or when it is not installed.
         kernel: the kernel's release, without its suffix.
         generation: 1 or 2: what this distribution runs as; 0 outside WSL.
-        distribution: its name; "" outside WSL.
+        distribution: the one we are in; on Windows the one we would use; "" when there is none.
         distributions: all that are registered.
         networking: `nat`, `mirrored`, `virtioproxy`, `none` or "".
         config: values of the user's `.wslconfig` by `section.key`, in lower case.
@@ -240,6 +279,7 @@ class Wsl:
         conf: values of `/etc/wsl.conf`, likewise.
         conf_text: that file's text; None when there is none.
         problem: why WSL does not answer, with Windows' own error code.
+        mend: what a person can do about it.
     """
 
     version: str = ""
@@ -253,6 +293,7 @@ class Wsl:
     conf: dict[str, str] = field(default_factory=dict)
     conf_text: str | None = None
     problem: str = ""
+    mend: str = ""
 
 
 @dataclass(frozen=True)
@@ -265,6 +306,8 @@ class Tailnet:
         name: this machine's DNS name on the tailnet, without the last dot.
         certificates: the tailnet issues HTTPS certificates for that name.
         login: the address at which a person may log in; "" when none is offered.
+        operator: the account that may change it without root; "" on Windows, where all may.
+        problem: why its state cannot be read.
     """
 
     program: str = ""
@@ -273,17 +316,30 @@ class Tailnet:
     name: str = ""
     certificates: bool = False
     login: str = ""
+    operator: str = ""
     problem: str = ""
+
+    @property
+    def joined(self) -> bool:
+        """Whether other machines of the tailnet can reach this one."""
+        return self.state == "Running"
 
 
 @dataclass(frozen=True)
 class Tailscale:
-    """Both sides, and the sizes of packets on this one; 0 when there is no such interface."""
+    """Both sides, and the sizes of packets on this one.
+
+    Args:
+        mtu_outside: bytes of a packet on `eth0`; 0 when there is no such interface.
+        mtu_tailscale: bytes of a packet on `tailscale0`, likewise.
+        key: `TS_AUTHKEY` is set. The key itself stays where it is.
+    """
 
     windows: Tailnet = Tailnet()
     linux: Tailnet = Tailnet()
     mtu_outside: int = 0
     mtu_tailscale: int = 0
+    key: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Everything a person sees: plans at work, tables, errors. Only this file imports rich."""
 
+import io
 import json
 import sys
 import time
@@ -21,6 +22,10 @@ from lifecycle.steps import amd, findings
 from lifecycle.steps.findings import Finding
 
 # A pipe has no width: tables keep to one that fits a page.
+for stream in (sys.stdout, sys.stderr):
+    # Windows redirects in its old code page, which has no check mark.
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
 WIDTH = None if sys.stdout.isatty() else 110
 out = Console(highlight=False, width=WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

@@ -41,7 +41,7 @@ def doctor(
     machine = Replay(recording.read(Path(replay))) if replay else here
     seen = examine(gpu, machine, HURRY)
     if record:
-        _record(here, Path(record))
+        _record(here, Path(record), seen.host.windows.home)
     if json:
         report.document(_as_data(seen))
     else:
@@ -50,13 +50,15 @@ def doctor(
         _refuse(seen.found)
 
 
-def _record(here: "Here", folder: Path) -> None:
+def _record(here: "Here", folder: Path, windows_home: str) -> None:
     from lifecycle import recording, report
     from lifecycle.shell import Shell
     from lifecycle.step import WriteFile
 
     day = datetime.now(tz=UTC).date().isoformat()
-    private = (getpass.getuser(), platform.node(), platform.node().partition(".")[0])
+    account = windows_home.replace("\\", "/").rpartition("/")[2]
+    host = platform.node()
+    private = (getpass.getuser(), account, host, host.partition(".")[0])
     names = [name for name in private if name not in recording.COMMON]
     text = recording.dump(here.recorded(), f"recorded {day} by inv doctor --record", names)
     Shell().write(WriteFile(folder / recording.FILE, text))

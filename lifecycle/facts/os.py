@@ -36,7 +36,8 @@ def _here() -> Os:
         machine=platform.machine().lower().replace("amd64", "x86_64").replace("arm64", "aarch64"),
         name=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
-        wsl="microsoft" in platform.release().lower(),
+        # A kernel of one's own may lack the word; WSL's init makes the folder.
+        wsl="microsoft" in platform.release().lower() or os.path.isdir("/run/WSL"),  # noqa: PTH112
         user=f"{os.getuid()}:{os.getgid()}" if hasattr(os, "getuid") else "",
         account=account,
         groups=groups,

@@ -3,8 +3,9 @@
 from lifecycle.machine import Machine
 
 PATTERNS = (
-    "docker*", "containerd*", "podman*", "moby*", "rancher*", "nvidia-*", "libnvidia-*", "cuda*",
-    "amdgpu*", "rocm*", "hip*", "hsa*", "libhsa*", "libhsakmt*", "rocdxg*", "amdrocm*",
+    "docker*", "containerd*", "runc", "podman*", "moby*", "rancher*",
+    "nvidia-*", "libnvidia-*", "libcuda*", "cuda*", "amdgpu*",
+    "rocm*", "hip*", "hsa*", "libhsa*", "libhsakmt*", "rocdxg*", "amdrocm*",
     "tailscale*", "libnuma1",
 )  # fmt: skip
 

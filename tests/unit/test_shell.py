@@ -152,7 +152,7 @@ def test_a_persons_file_keeps_its_line_ends_and_its_old_text_beside_it(tmp_path:
     file = tmp_path / ".wslconfig"
     file.write_bytes(b"\xef\xbb\xbf[wsl2]\r\n# mine\r\n")
     edited(file, "[wsl2]\n# mine\n", "[wsl2]\nmemory=8GB\n# mine\n")
-    assert file.read_bytes() == b"[wsl2]\r\nmemory=8GB\r\n# mine\r\n"
+    assert file.read_bytes() == b"\xef\xbb\xbf[wsl2]\r\nmemory=8GB\r\n# mine\r\n"
     kept = EditFile(file, "", "").backup
     assert kept.read_bytes() == b"\xef\xbb\xbf[wsl2]\r\n# mine\r\n"
 
