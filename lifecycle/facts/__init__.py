@@ -61,10 +61,10 @@ def survey(paths: Paths, machine: Machine, limit: float = LIMIT) -> Host:
     found, problems = side_by_side(
         {
             "windows": lambda: _windows(machine, here),
-            "nvidia": lambda: nvidia.look(machine, here),
+            "nvidia": lambda: nvidia.look(machine, here, paths.home),
             "amd": lambda: amd.look(machine, here),
             "tailscale": lambda: tailscale.look(machine, here),
-            "docker": lambda: _docker(machine),
+            "docker": lambda: _docker(machine, limit),
             "packages": lambda: packages.look(machine),
             "cpu": lambda: cpu.look(machine),
             "memory": lambda: memory.look(machine),
@@ -130,7 +130,7 @@ def _libraries(machine: Machine) -> frozenset[str]:
     return machine.ask("libraries", frozenset[str](), lambda: libraries.look(files))
 
 
-def _docker(machine: Machine) -> Docker:
+def _docker(machine: Machine, limit: float = LIMIT) -> Docker:
     from lifecycle.facts import docker
 
-    return docker.look(machine)
+    return docker.look(machine, limit)

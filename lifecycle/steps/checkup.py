@@ -32,6 +32,7 @@ def steps(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step
             *wsl.steps(host, paths),
             *checkout.steps(host),
             *_hardware(backend, paths, host),
+            *([wsl.port(backend.port)] if host.windows.reached else []),
             *_serving(backend, paths, host, tools),
             *tailscale.steps(host, paths),
         ]
@@ -46,7 +47,7 @@ def startable(backend: Backend) -> bool:
 def _hardware(backend: Backend, paths: Paths, host: Host) -> list[Step]:
     plan = docker_engine.steps(host, paths) if backend.runtime == "docker" else []
     if backend.gpu == "cuda":
-        plan = [cpu.beside_gpu(), *nvidia.card(host), *plan]
+        plan = [cpu.beside_gpu(), *nvidia.card(host, backend.get("IMAGE")), *plan]
         plan += nvidia.containers(host, paths) if backend.runtime == "docker" else []
     if backend.gpu == "rocm":
         plan = [cpu.beside_gpu(), *amd.steps(host, paths), *plan]
@@ -64,4 +65,7 @@ def _serving(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[S
 
 def _once(plan: list[Step]) -> list[Step]:
     """Each state once, where it stands first."""
-    return list({step.name: step for step in reversed(plan)}.values())[::-1]
+    first: dict[str, Step] = {}
+    for step in plan:
+        first.setdefault(step.name, step)
+    return list(first.values())

@@ -9,7 +9,7 @@ from lifecycle.host import Host, Launch
 from lifecycle.paths import Paths
 from lifecycle.runtimes import compose, launch
 from lifecycle.step import Action, Command, PullImage, Step, WriteFile
-from lifecycle.steps import serve_arguments
+from lifecycle.steps import docker_engine, serve_arguments
 
 OVERLAYS = {"cpu": "cpu.yml"}
 """The file beside `compose/vllm.yml` for each kind of hardware."""
@@ -19,12 +19,7 @@ def steps(backend: Backend, host: Host) -> list[Step]:
     """Docker can be used and has the image."""
     wanted = image(backend, host)
     return [
-        Step(
-            name="Docker Engine and Compose v2 answer",
-            missing=lambda now: now.docker.problem,
-            fix="Install and start Docker Engine with the Compose plugin, and be in the group "
-            "docker; or run without Docker: --runtime venv.",
-        ),
+        docker_engine.answers(host),
         Step(
             name=f"the image {wanted} is here",
             missing=lambda now: _absent(wanted, now.docker.images),

@@ -1,17 +1,368 @@
-"""Steps about docker_engine."""
+"""Steps about Docker itself: an engine that answers this account, and Compose v2."""
 
-from lifecycle.host import Host
+from collections.abc import Callable
+from dataclasses import replace
+from difflib import get_close_matches
+
+from lifecycle import tables
+from lifecycle.errors import ConfigError, NotSupported, RestartNeeded
+from lifecycle.host import Docker, Host
 from lifecycle.paths import Paths
-from lifecycle.step import Step
+from lifecycle.step import Action, Command, Download, Step
+from lifecycle.steps import system
+from lifecycle.steps.root import apt_install, as_root, staging, write
+from lifecycle.tables import DockerPackages
+
+BY = "inv setup.docker"
+PAGE = "https://docs.docker.com/engine/install/"
+SOURCES = ("vendor", "distribution")
+KEYRING = "/etc/apt/keyrings/docker.asc"
+LIST = "/etc/apt/sources.list.d/docker.sources"
+DESKTOP = "/mnt/wsl/docker-desktop"
+LOCAL = "unix:///var/run/docker.sock"
+LOG = "/var/log/docker.log"
+"""Where the service script lets the engine write."""
+# The script of Debian and Docker raises the limit of open files first, and gives up where it may
+# not: in a container without CAP_SYS_RESOURCE. The engine itself needs no such limit.
+START = f"service docker start || {{ setsid dockerd >>{LOG} 2>&1 </dev/null & }}"
+WAIT = "until docker version >/dev/null 2>&1; do sleep 0.5; done"
+START_LIMIT_S = 60
+SHOW = Command(("docker", "version"), limit=30)
+AGAIN = "then run the same again."
 
 
 def steps(host: Host, paths: Paths) -> list[Step]:
-    """In work."""
-    del host, paths
-    return []
+    """What a container server needs of Docker on this machine; [] where there can be none."""
+    if host.os.system != "linux":
+        return []
+    # How it was installed matters only as long as it does not answer.
+    return _plan(host, paths, "") if silent(host) else [_here(), answers(host)]
 
 
 def setup(host: Host, paths: Paths, source: str) -> list[Step]:
-    """In work."""
-    del source
-    return steps(host, paths)
+    """The same, for a person who typed `inv setup.docker`.
+
+    Args:
+        source: `vendor` or `distribution`; "" for what suits the system, Docker Desktop included.
+
+    Raises:
+        ConfigError: there is no such source.
+        NotSupported: that source has no packages for this system.
+    """
+    if source not in ("", *SOURCES):
+        near = get_close_matches(source, SOURCES, 1)
+        raise ConfigError(
+            f"--source is {' or '.join(SOURCES)}, not {source!r}",
+            fix=f"Did you mean --source {near[0]}?"
+            if near
+            else "Leave it out: what suits is taken.",
+        )
+    if host.os.system != "linux":
+        return system.steps(host)
+    if source and not _row(host, source):
+        raise NotSupported(
+            f"there are no {source} packages with Compose v2 for {host.os.name}",
+            fix=f"Leave --source out, or follow {PAGE}",
+        )
+    return [_second_generation(), *_plan(host, paths, source)]
+
+
+def answers(host: Host) -> Step:
+    """The engine answers this account, and Compose v2 is there: what `up` asks for."""
+    return Step(
+        name="Docker Engine and Compose v2 answer",
+        missing=silent,
+        fix=_desktop_fix(host)
+        if _desktop_chosen(host, "")
+        else f"{BY} installs, starts and opens it; or do without Docker: --runtime venv.",
+        found=lambda now: (
+            f"{'Docker Desktop' if now.docker.desktop else 'Engine'} {now.docker.engine}, "
+            f"Compose {now.docker.compose}"
+        ),
+    )
+
+
+def silent(now: Host) -> str:
+    """Why Docker cannot be used; "" when it can."""
+    if now.docker.engine and now.docker.compose:
+        return now.docker.problem
+    # A look that ran out of time has found no problem either.
+    return now.docker.problem or now.unread.get("docker", "Docker was not looked at")
+
+
+def _plan(host: Host, paths: Paths, source: str) -> list[Step]:
+    if _desktop_chosen(host, source):
+        plan = [_here(), *_of_desktop(host), answers(host)]
+    else:
+        plan = [_here(), *_of_engine(host, paths, source)]
+        # Not a person's business as long as one of the others can be done.
+        ours = any(step.actions and step.missing(host) for step in plan)
+        plan += [replace(answers(host), actions=(SHOW,) if ours else ())]
+    return [replace(step, by=BY) if step.actions else step for step in plan]
+
+
+def _of_desktop(host: Host) -> list[Step]:
+    """It installs and starts itself; the group is its business until it turns somebody away."""
+    return _access(host) if host.docker.denied else []
+
+
+def _of_engine(host: Host, paths: Paths, source: str) -> list[Step]:
+    row = _row(host, source)
+    return [
+        *([_desktop_is_off()] if host.os.wsl else []),
+        *_installation(host, paths, row, strict=bool(source)),
+        _started(host),
+        *_access(host),
+    ]
+
+
+def _desktop_chosen(host: Host, source: str) -> bool:
+    """Whoever has Docker Desktop keeps it, unless he asks for something else by name."""
+    return host.docker.desktop and not source
+
+
+def _row(host: Host, source: str) -> DockerPackages | None:
+    """The wanted way to install; without a wish that of the engine here, else the best."""
+    rows = tables.docker_packages(host.os.distro, host.os.version) if host.os.apt else []
+    if source:
+        return next((row for row in rows if row.provider == source), None)
+    here = (row for row in rows if row.engine in host.packages)
+    return next(here, rows[0] if rows else None)
+
+
+def _second_generation() -> Step:
+    return Step(
+        name="WSL runs this distribution as version 2",
+        missing=lambda now: (
+            "it runs as version 1, where no Docker can" if now.wsl.generation == 1 else ""
+        ),
+        fix="inv setup.wsl",
+    )
+
+
+def _here() -> Step:
+    """Models, graphics cards and ports are this machine's; the engine must be too."""
+    return Step(
+        name="docker means the engine of this machine",
+        missing=lambda now: _elsewhere(now.docker),
+        fix="Type: unset DOCKER_HOST DOCKER_CONTEXT; docker context use default; look where a "
+        f"shell's start-up file sets them; {AGAIN}",
+    )
+
+
+def _elsewhere(docker: Docker) -> str:
+    """A socket of this machine is fine as long as somebody answers there."""
+    by = f"the context {docker.context}" if docker.context else "DOCKER_HOST"
+    server = docker.address.partition("://")[2].partition("/")[0].rpartition(":")[0]
+    if docker.address.startswith("unix://") or server in {"127.0.0.1", "localhost"}:
+        usual = docker.context in {"", "default"} and docker.address == LOCAL
+        heard = docker.engine or docker.denied or docker.desktop
+        return "" if usual or heard else f"{by} leads to {docker.address}, where nobody answers"
+    return f"{by} leads to {docker.address}" if docker.address else ""
+
+
+def _desktop_is_off() -> Step:
+    """Two engines behind one socket hide each other's containers."""
+    return Step(
+        name="Docker Desktop keeps out of this distribution",
+        missing=lambda now: (
+            "its integration is on"
+            if now.docker.program.startswith(DESKTOP) or (now.docker.engine and now.docker.desktop)
+            else ""
+        ),
+        fix="In Docker Desktop: Settings > Resources > WSL integration: switch this distribution "
+        f"off, {AGAIN} Or keep Docker Desktop: leave --source out.",
+    )
+
+
+def _desktop_fix(host: Host) -> str:
+    own = "For an engine of this system's own: inv setup.docker --source=distribution"
+    if not host.os.wsl:
+        return f"Start Docker Desktop: systemctl --user start docker-desktop. {own}"
+    name = host.wsl.distribution or "this distribution"
+    return (
+        f"Start Docker Desktop in Windows; Settings > Resources > WSL integration: switch {name} "
+        f"on. {own}"
+    )
+
+
+def _installation(
+    host: Host, paths: Paths, row: DockerPackages | None, *, strict: bool
+) -> list[Step]:
+    if row is None:
+        return [
+            Step(
+                name="Docker Engine and Compose v2 are installed",
+                missing=_not_installed,
+                fix=f"Install Docker Engine with the Compose plugin as {PAGE} says for "
+                f"{host.os.name or 'this system'}, {AGAIN}",
+            )
+        ]
+    wanted = _wanted(row, strict=strict)
+    return [
+        _no_conflicts(host, row, wanted),
+        *([_repository(host, paths, row, wanted)] if row.repository else []),
+        Step(
+            name="Docker Engine and Compose v2 are installed",
+            missing=wanted,
+            actions=apt_install(host, *row.packages),
+            fix=f"Look at what apt-get said; the {row.provider}'s packages are "
+            f"{', '.join(row.packages)}.",
+            phase="install",
+            found=lambda now: row.engine if row.engine in now.packages else "",
+        ),
+    ]
+
+
+def _wanted(row: DockerPackages, *, strict: bool) -> Callable[[Host], str]:
+    """What there is to install; a wish for one source is not met by the other's packages."""
+
+    def missing(now: Host) -> str:
+        other = strict and row.engine not in now.packages
+        return _not_installed(now) or (f"{row.engine} is not installed" if other else "")
+
+    return missing
+
+
+def _not_installed(now: Host) -> str:
+    docker = now.docker
+    if not (docker.engine or docker.dockerd):
+        # Closed to us, but somebody's: Rancher Desktop's, or one in another place.
+        return "" if docker.denied and docker.compose else "no Docker Engine is installed"
+    return "" if docker.compose else docker.problem or "Compose v2 is missing"
+
+
+def _no_conflicts(host: Host, row: DockerPackages, wanted: Callable[[Host], str]) -> Step:
+    def there(now: Host) -> list[str]:
+        return [name for name in row.conflicts if name in now.packages]
+
+    def missing(now: Host) -> str:
+        names = there(now) if wanted(now) else []
+        return f"{', '.join(names)} cannot stay beside {row.engine}" if names else ""
+
+    return Step(
+        name=f"nothing stands in the way of {row.engine}",
+        missing=missing,
+        fix=f"Should they go? sudo apt-get remove {' '.join(there(host))}  (images and volumes in "
+        f"/var/lib/docker stay), {AGAIN}",
+    )
+
+
+def _repository(
+    host: Host, paths: Paths, row: DockerPackages, wanted: Callable[[Host], str]
+) -> Step:
+    """https://docs.docker.com/engine/install/ubuntu/#install-using-the-repository."""
+    key = staging(paths) / "docker.asc"
+
+    def missing(now: Host) -> str:
+        told = now.docker.repository
+        known = row.repository in told and now.os.codename in told.split()
+        # An upgrade of the distribution switches foreign repositories off.
+        known = known and "enabled: no" not in told.lower()
+        return "" if known or not wanted(now) else f"apt does not know {row.repository}"
+
+    return Step(
+        name="apt knows Docker's own repository",
+        missing=missing,
+        actions=(
+            Download(row.key, key, row.key_sha256),
+            as_root(host, "install", "-D", "-m", "644", str(key), KEYRING),
+            *write(host, paths, LIST, _sources(host, row)),
+        ),
+        fix=f"A changed key is told at {PAGE}. The distribution's own packages, where they "
+        "are new enough: --source=distribution.",
+        phase="install",
+    )
+
+
+def _sources(host: Host, row: DockerPackages) -> str:
+    return (
+        f"Types: deb\nURIs: {row.repository}\nSuites: {host.os.codename}\n"
+        f"Components: stable\nSigned-By: {KEYRING}\n"
+    )
+
+
+def _started(host: Host) -> Step:
+    return Step(
+        name="the Docker Engine is started",
+        missing=_stopped,
+        actions=_start(host),
+        fix="See why: journalctl -u docker --no-pager -n 50"
+        if host.os.systemd
+        else f"See why: sudo tail -n 50 {LOG}",
+        phase="start",
+    )
+
+
+def _stopped(now: Host) -> str:
+    if now.docker.engine or (now.docker.denied and (now.docker.running or not now.docker.dockerd)):
+        return ""
+    return now.docker.problem.partition("\n")[2] or silent(now)
+
+
+def _start(host: Host) -> tuple[Action, ...]:
+    """With systemd also at every boot; without it by its service script, which does not wait."""
+    if host.os.systemd:
+        return (as_root(host, "systemctl", "enable", "--now", "docker.service"),)
+    return (
+        as_root(host, "sh", "-c", START),
+        as_root(host, "timeout", str(START_LIMIT_S), "sh", "-c", WAIT),
+    )
+
+
+def _access(host: Host) -> list[Step]:
+    """Root needs no group. Who is in the group may be root: that is Docker's nature."""
+    if host.os.root:
+        return []
+    owner, _, group = host.docker.socket.partition(":")
+    closed = owner == "root" and group == "root"
+    group = "docker" if closed or not group else group
+    return [_member(host, group, closed=closed), _in_force(host, group)]
+
+
+def _member(host: Host, group: str, *, closed: bool) -> Step:
+    def missing(now: Host) -> str:
+        if now.docker.engine:
+            return ""
+        if now.docker.socket == "root:root":
+            return "the socket belongs to root alone"
+        return "" if group in now.os.listed else f"{now.os.account} is not in it"
+
+    path = host.docker.address.removeprefix("unix://")
+    opened = (
+        as_root(host, "chgrp", group, path),
+        as_root(host, "chmod", "660", path),
+    )
+    return Step(
+        name=f"the group {group} may use Docker, and this account is in it",
+        missing=missing,
+        actions=(
+            as_root(host, "groupadd", "--system", "--force", group),
+            as_root(host, "usermod", "-aG", group, host.os.account),
+            *(opened if closed else ()),
+        ),
+        fix=f"See the socket: ls -l {path}",
+        restart="" if group in host.os.groups else _new_login(host),
+    )
+
+
+def _in_force(host: Host, group: str) -> Step:
+    def missing(now: Host) -> str:
+        waits = group in now.os.listed and group not in now.os.groups and not now.docker.engine
+        return f"{now.os.account} was put into it after this login" if waits else ""
+
+    return Step(
+        name=f"the group {group} is in force here",
+        missing=missing,
+        fix=_new_login(host),
+        failure=RestartNeeded,
+    )
+
+
+def _new_login(host: Host) -> str:
+    how = (
+        "In Windows: wsl.exe --shutdown, open the distribution anew,"
+        if host.os.wsl
+        else "Log out and in again,"
+    )
+    return f"{how} {AGAIN} At once, in this terminal only: newgrp docker"
