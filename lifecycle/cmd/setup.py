@@ -40,9 +40,16 @@ def docker(context: Context, source: str = "", replay: str = "") -> None:
 @command(help={"toolkit": "also the CUDA toolkit (nvcc); servers do not need it", "replay": REPLAY})
 def cuda(context: Context, *, toolkit: bool = False, replay: str = "") -> None:
     """Let containers see NVIDIA cards; never a display driver inside WSL."""
+    from lifecycle.cmd import choose
     from lifecycle.steps import nvidia
 
-    carry_out(context, lambda host, paths: nvidia.setup(host, paths, toolkit=toolkit), replay)
+    # The one that will run decides which driver is new enough.
+    image = next((one.get("IMAGE") for one in choose.readable() if one.gpu == "cuda"), "")
+
+    def plan(host: "Host", paths: "Paths") -> "list[Step]":
+        return nvidia.setup(host, paths, toolkit=toolkit, image=image)
+
+    carry_out(context, plan, replay)
 
 
 @command(help={"recipe": "a recipe of data/rocm.toml; unset: chosen by machine", "replay": REPLAY})

@@ -1,23 +1,310 @@
-"""Steps about NVIDIA cards."""
+"""Steps about NVIDIA cards: one that answers, and a driver that runs the image."""
 
-from lifecycle.host import Host
+import re
+from dataclasses import replace
+
+from lifecycle import tables
+from lifecycle.host import GIB, Gpu, Host
 from lifecycle.paths import Paths
 from lifecycle.step import Step
+from lifecycle.steps import cuda_toolkit, docker_engine, nvidia_containers, system
+from lifecycle.steps.nvidia_containers import BY
+from lifecycle.steps.root import as_root
+from lifecycle.tables import Card, Cuda
+
+DRIVERS = "https://www.nvidia.com/drivers"
+BFLOAT16 = "8.0"
+"""Compute capability from which on cards calculate in bfloat16."""
+UTILIZATION = 0.92
+"""Part of a card's memory that vLLM takes unless told otherwise (vLLM 0.33)."""
+LINUX_DRIVER = re.compile(
+    r"nvidia-(driver|dkms|kernel|open|utils|compute-utils|firmware|headless)|cuda-drivers|"
+    r"libnvidia-(?!container)|libcuda1"
+)
+"""Packages of a display driver; the container toolkit's own libraries are not."""
+INSTALLER = "/usr/bin/nvidia-uninstall"
+"""What NVIDIA's .run installer leaves, to undo itself."""
+VERIFIED = {
+    "hardware": "we ran it",
+    "documented": "works by its vendor's word, not tried by us",
+    "reported": "others say it works, not tried by us",
+}
 
 
-def card(host: Host) -> list[Step]:
-    """In work."""
-    del host
-    return []
+def card(host: Host, image: str = "") -> list[Step]:
+    """A card that can run the image: asked before Docker, and before anything is fetched.
+
+    Args:
+        image: the image that was chosen; "" for the pinned one.
+    """
+    image = image or tables.image("cuda").pinned
+    plan = [_no_linux_driver(host)] if host.os.wsl else []
+    plan.append(_answers(host))
+    if not host.nvidia.gpus:
+        return plan  # The rest can only be judged on a card that answers.
+    return [
+        *plan,
+        _new_enough_card(image),
+        _driver(host, image),
+        _known(),
+        _bfloat16(),
+        _free_memory(),
+    ]
 
 
 def containers(host: Host, paths: Paths) -> list[Step]:
-    """In work."""
-    del host, paths
-    return []
+    """What lets a container see the card: the loader, the toolkit, the engine, and a trial."""
+    plan = nvidia_containers.steps(host, paths)
+    return [_loader(host), *plan] if plan else []
 
 
-def setup(host: Host, paths: Paths, *, toolkit: bool) -> list[Step]:
-    """In work."""
-    del toolkit
-    return [*card(host), *containers(host, paths)]
+def setup(host: Host, paths: Paths, *, toolkit: bool, image: str = "") -> list[Step]:
+    """What `inv setup.cuda` does; never a display driver.
+
+    Args:
+        toolkit: also the CUDA toolkit (nvcc), which servers do not need.
+        image: the image that was chosen; "" for the pinned one.
+    """
+    if host.os.system != "linux":
+        return system.steps(host)
+    plan = [*(step for step in card(host, image) if not step.advice), docker_engine.answers(host)]
+    plan += containers(host, paths)
+    if toolkit:
+        plan.append(cuda_toolkit.step(host, paths))
+    return plan
+
+
+def _no_linux_driver(host: Host) -> Step:
+    return Step(
+        name="no Linux display driver hides the one of Windows",
+        missing=lambda now: ", ".join(_misplaced(now)),
+        fix=_removal(host),
+    )
+
+
+def _misplaced(now: Host) -> list[str]:
+    packages = sorted(name for name in now.packages if LINUX_DRIVER.match(name))
+    return packages or list(now.nvidia.linux_driver)
+
+
+def _removal(host: Host) -> str:
+    return (
+        "The driver of Windows is the only one WSL needs. It is yours to remove: "
+        f"{_remover(_misplaced(host))} && sudo ldconfig; then in Windows: wsl --shutdown"
+    )
+
+
+def _remover(misplaced: list[str]) -> str:
+    files = [one for one in misplaced if one.startswith("/")]
+    if not files:
+        return f"sudo apt-get purge {' '.join(misplaced)}"
+    if INSTALLER in files:
+        return f"sudo {INSTALLER}"
+    return f"sudo apt-get purge $(dpkg -S {files[0]} | cut -d: -f1)"
+
+
+def _answers(host: Host) -> Step:
+    return Step(
+        name="an NVIDIA card answers",
+        missing=_silent,
+        fix=_way_to_a_card(host),
+        found=lambda now: (
+            f"{'; '.join(map(_described, now.nvidia.gpus))}; driver {now.nvidia.driver}"
+            + (f" runs CUDA up to {now.nvidia.cuda}" if now.nvidia.cuda else "")
+        ),
+    )
+
+
+def _described(gpu: Gpu) -> str:
+    arch = f", compute capability {gpu.arch}" if gpu.arch else ""
+    memory = f" {gpu.total / GIB:.1f} GiB ({gpu.free / GIB:.1f} free)" if gpu.total else ""
+    return f"{gpu.name}{memory}{arch}"
+
+
+def _silent(now: Host) -> str:
+    if now.nvidia.gpus:
+        return ""
+    if now.wsl.generation == 1:
+        return "this distribution runs as WSL 1, which has no graphics card"
+    if now.nvidia.problem:
+        known = tables.smi_complaint(now.nvidia.problem)
+        return f"{known.means}\n{now.nvidia.problem}" if known else now.nvidia.problem
+    if seen := _of_windows(now):
+        return f"Windows has {seen}, WSL does not see it: there is no nvidia-smi here"
+    return now.unread.get("nvidia", "no card and no driver of NVIDIA's was found")
+
+
+def _of_windows(now: Host) -> str:
+    names = (one.name for one in now.windows.adapters)
+    return next((name for name in names if "nvidia" in name.lower()), "")
+
+
+def _way_to_a_card(host: Host) -> str:
+    if host.wsl.generation == 1:
+        return f"In Windows: wsl --set-version {host.wsl.distribution or 'NAME'} 2"
+    known = tables.smi_complaint(host.nvidia.problem)
+    if known:
+        return known.wsl if host.os.wsl else known.linux
+    if host.os.wsl or host.os.system == "win32":
+        return f"Install NVIDIA's driver in Windows ({DRIVERS}), then: wsl --update; wsl --shutdown"
+    if not host.nvidia.problem:
+        return "Without an NVIDIA card: inv up --gpu cpu"
+    if host.os.distro == "ubuntu":
+        return "Install the driver: sudo ubuntu-drivers install; then restart the machine."
+    return f"Install the driver from your distribution or {DRIVERS}, then restart the machine."
+
+
+def _best(now: Host) -> Gpu:
+    """The card a server would take: the newest, then the largest."""
+    return max(now.nvidia.gpus, key=lambda gpu: (tables.numbers(gpu.arch), gpu.total))
+
+
+def _new_enough_card(image: str) -> Step:
+    cuda = tables.cuda(image)
+
+    def missing(now: Host) -> str:
+        gpu = _best(now) if now.nvidia.gpus else Gpu("")
+        arch = tables.numbers(gpu.arch)
+        if not cuda or not arch:
+            return ""  # Unreadable is not too old; vLLM itself says so.
+        if arch < tables.numbers(cuda.arch):
+            return f"{gpu.name} has compute capability {gpu.arch}, the image needs {cuda.arch}"
+        if arch > tables.numbers(cuda.newest_arch):
+            return (
+                f"{image} is built for CUDA {cuda.version}, which has no kernels for {gpu.name} "
+                f"(compute capability {gpu.arch})"
+            )
+        return ""
+
+    return Step(
+        name="the image has kernels for the card",
+        missing=missing,
+        fix="A newer card; or for a newer card than the image: take IMAGE= out of .env, the "
+        "pinned one is newer. On this machine's processor: inv up --gpu cpu",
+        found=lambda _: f"CUDA {cuda.version}" if cuda else f"not known of {image}",
+    )
+
+
+def _driver(host: Host, image: str) -> Step:
+    cuda = tables.cuda(image)
+    return Step(
+        name="the driver runs the image's CUDA",
+        missing=lambda now: _too_old(now, cuda, image) if cuda else "",
+        fix=_ways_out(host, cuda) if cuda else "",
+        found=lambda now: (
+            f"driver {now.nvidia.driver}, needed: {cuda.driver}"
+            if cuda
+            else f"the CUDA of {image} is not known"
+        ),
+    )
+
+
+def _too_old(now: Host, cuda: Cuda, image: str) -> str:
+    if _runs(now, cuda):
+        return ""
+    limit = f" (up to CUDA {now.nvidia.cuda})" if now.nvidia.cuda else ""
+    return (
+        f"driver {now.nvidia.driver}{limit}; {image} is built for CUDA {cuda.version} and needs "
+        f"driver {cuda.driver} or newer"
+    )
+
+
+def _runs(now: Host, cuda: Cuda) -> bool:
+    """By the driver's own word where it gives one: the container's start-up check asks that."""
+    if now.nvidia.cuda:
+        return tables.numbers(now.nvidia.cuda) >= tables.numbers(cuda.version)
+    driver = tables.numbers(now.nvidia.driver)
+    return not driver or driver >= tables.numbers(cuda.driver)
+
+
+def _ways_out(host: Host, cuda: Cuda) -> str:
+    where = "in Windows" if host.os.wsl else "on this machine"
+    newer = f"Either install driver {cuda.driver} or newer {where} ({DRIVERS})"
+    newer += ", then wsl --shutdown." if host.os.wsl else " and restart."
+    older = next((ref for ref in tables.images("cuda") if _fits(host, ref)), "")
+    if older:
+        other = f"Or keep the driver and take an older build, untried by us: IMAGE={older} in .env."
+        return f"{newer} {other}"
+    return f"{newer} There is no build for this driver: {_oldest(cuda)}"
+
+
+def _fits(host: Host, reference: str) -> bool:
+    cuda = tables.cuda(reference)
+    return bool(cuda and _runs(host, cuda))
+
+
+def _oldest(cuda: Cuda) -> str:
+    known = [tables.cuda(reference) for reference in tables.images("cuda")]
+    last = min((one for one in known if one), key=lambda one: tables.numbers(one.driver))
+    least = last if tables.numbers(last.driver) < tables.numbers(cuda.driver) else cuda
+    return f"the oldest one (CUDA {least.version}) needs driver {least.driver}."
+
+
+def _loader(host: Host) -> Step:
+    wsl = tables.cuda_on_wsl()
+    step = Step(
+        name="programs find the driver's libcuda.so.1",
+        missing=lambda now: "" if now.nvidia.libcuda else "the loader does not know its folder",
+        found=lambda now: now.nvidia.libcuda,
+        advice=not host.os.wsl,
+        fix=f"In Windows: wsl --update, then wsl --shutdown; see ls {wsl.libraries}"
+        if host.os.wsl
+        else "Install the driver's compute part (Debian: libcuda1; Ubuntu: libnvidia-compute-NNN).",
+    )
+    if not host.os.wsl:
+        return step
+    # A file of our own: WSL's ld.wsl.conf is absent because somebody switched it off.
+    put = as_root(host, "sh", "-c", f"echo {wsl.libraries} > {wsl.loader} && ldconfig")
+    return replace(step, actions=(put,), by=BY, phase="install")
+
+
+def _known() -> Step:
+    def row(now: Host) -> Card | None:
+        gpu = _best(now) if now.nvidia.gpus else Gpu("")
+        return tables.card("nvidia", gpu.name, gpu.arch)
+
+    def found(now: Host) -> str:
+        known = row(now)
+        return f"{VERIFIED[known.verified]}. {known.note}".strip() if known else ""
+
+    return Step(
+        name="the card is in our table",
+        missing=lambda now: "" if row(now) else "nobody has told us of this card yet",
+        fix="It may work all the same. Tell us: inv doctor --record DIR",
+        found=found,
+        advice=True,
+    )
+
+
+def _bfloat16() -> Step:
+    def missing(now: Host) -> str:
+        gpu = _best(now) if now.nvidia.gpus else Gpu("")
+        old = gpu.arch and tables.numbers(gpu.arch) < tables.numbers(BFLOAT16)
+        return f"{gpu.name} (compute capability {gpu.arch}) has no bfloat16" if old else ""
+
+    return Step(
+        name="the card calculates in bfloat16",
+        missing=missing,
+        fix="Put DTYPE=float16 into the backend's env file.",
+        advice=True,
+    )
+
+
+def _free_memory() -> Step:
+    def missing(now: Host) -> str:
+        gpu = _best(now) if now.nvidia.gpus else Gpu("")
+        taken = gpu.total - gpu.free
+        if now.server.alive or not gpu.free or gpu.free >= UTILIZATION * gpu.total:
+            return ""
+        return (
+            f"{taken / GIB:.1f} of {gpu.total / GIB:.1f} GiB are taken by the desktop and other "
+            f"programs; vLLM wants {UTILIZATION:.0%} unless told otherwise"
+        )
+
+    return Step(
+        name="the card's memory is free for a server",
+        missing=missing,
+        fix="Close what uses the card (see nvidia-smi), or in the backend's env file: "
+        "EXTRA_ARGS=--gpu-memory-utilization 0.85",
+        advice=True,
+    )

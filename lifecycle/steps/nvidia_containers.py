@@ -1,0 +1,182 @@
+"""Steps that let a container see NVIDIA cards: the toolkit, the engine, and a container's word."""
+
+from dataclasses import replace
+
+from lifecycle import tables
+from lifecycle.host import Host
+from lifecycle.paths import Paths
+from lifecycle.step import Action, Command, Download, Step, WriteFile
+from lifecycle.steps.root import apt_install, as_root, staging, write
+from lifecycle.tables import AptRepository
+
+BY = "inv setup.cuda"
+GUIDE = (
+    "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
+)
+CDI_FILE = "/etc/cdi/nvidia.yaml"
+RUNTIME, CDI_DEVICE = "nvidia", "nvidia.com/gpu=all"
+RELOAD = 'kill -HUP "$(cat /run/docker.pid)"'
+SEE_RUNTIMES = (
+    "See what Docker knows: docker info --format '{{json .Runtimes}}'; and what it reads: "
+    "/etc/docker/daemon.json"
+)
+ROOTLESS = (
+    "This engine is rootless: nvidia-ctk runtime configure --runtime=docker "
+    "--config=$HOME/.config/docker/daemon.json && systemctl --user restart docker && sudo "
+    "nvidia-ctk config --set nvidia-container-cli.no-cgroups --in-place"
+)
+"""As the section of NVIDIA's guide about rootless Docker says."""
+
+
+def steps(host: Host, paths: Paths) -> list[Step]:
+    """The container toolkit, an engine that uses it, and a container that saw the card."""
+    if host.os.system != "linux" or not host.nvidia.gpus:
+        return []
+    # Docker Desktop brings all of it along.
+    plan = [] if host.docker.desktop else [_toolkit(host, paths), _runtime(host)]
+    if _podman(host):
+        plan.append(_cdi(host))
+    return [replace(step, by=BY) if step.actions else step for step in [*plan, _seen(host, paths)]]
+
+
+def in_use(host: Host, toolkit: str = "") -> str:
+    """What a try with a container holds for; after any of it changed it is to be repeated.
+
+    Args:
+        toolkit: the version that is about to be installed.
+    """
+    toolkit = toolkit or host.nvidia.toolkit or "none"
+    toolkit = "of Docker Desktop" if host.docker.desktop else toolkit
+    return f"driver {host.nvidia.driver}, toolkit {toolkit}, engine {host.docker.engine}"
+
+
+def _toolkit(host: Host, paths: Paths) -> Step:
+    row = tables.container_toolkit()
+
+    def missing(now: Host) -> str:
+        if not now.nvidia.toolkit:
+            return "it is not installed: Docker cannot pass a card on"
+        old = tables.numbers(now.nvidia.toolkit) < tables.numbers(row.lowest)
+        return f"{now.nvidia.toolkit} is installed; {row.why_lowest}" if old else ""
+
+    return Step(
+        name=f"the NVIDIA Container Toolkit {row.lowest} or newer is installed",
+        missing=missing,
+        actions=_toolkit_installation(host, paths) if host.os.apt else (),
+        fix=f"Install it as {GUIDE} says.",
+        phase="install",
+        found=lambda now: now.nvidia.toolkit,
+    )
+
+
+def _toolkit_installation(host: Host, paths: Paths) -> tuple[Action, ...]:
+    row = tables.container_toolkit()
+    pinned = [f"{package}={row.version}-1" for package in row.packages]
+    # An engine that was started before its hook existed looks for it at its next start only.
+    known = RUNTIME in host.docker.runtimes
+    return (
+        *repository(host, paths, row),
+        *apt_install(host, *pinned),
+        *(_restart(host) if known else ()),
+    )
+
+
+def repository(host: Host, paths: Paths, row: AptRepository) -> tuple[Action, ...]:
+    """Tell apt of a vendor's repository and of the key it is checked against."""
+    staged = staging(paths) / row.keyring.rpartition("/")[2]
+    return (
+        Download(row.key, staged),
+        as_root(host, "install", "-D", "-m", "644", str(staged), row.keyring),
+        *write(host, paths, row.sources, f"deb [signed-by={row.keyring}] {row.repository}\n"),
+    )
+
+
+def _runtime(host: Host) -> Step:
+    def missing(now: Host) -> str:
+        if RUNTIME in now.docker.runtimes or CDI_DEVICE in now.docker.devices:
+            return ""
+        if not now.docker.engine:
+            return "the engine does not answer, so what it knows cannot be read"
+        return "it does not yet; setup restarts it, and running containers stop for a moment"
+
+    return Step(
+        name="Docker knows NVIDIA's runtime",
+        missing=missing,
+        actions=() if _rootless(host) else _registration(host),
+        fix=ROOTLESS if _rootless(host) else SEE_RUNTIMES,
+        phase="install",
+        found=lambda now: RUNTIME if RUNTIME in now.docker.runtimes else CDI_DEVICE,
+    )
+
+
+def _registration(host: Host) -> tuple[Action, ...]:
+    return (
+        as_root(host, "nvidia-ctk", "runtime", "configure", "--runtime=docker"),
+        *_restart(host),
+    )
+
+
+def _rootless(host: Host) -> bool:
+    """The user's own engine reads another file, and root must not write it."""
+    return host.docker.address.startswith("unix:///run/user/")
+
+
+def _restart(host: Host) -> tuple[Action, ...]:
+    """Without systemd nobody is sure to start the engine again; but it reads runtimes anew when
+    told so: https://docs.docker.com/reference/cli/dockerd/#configuration-reload-behavior.
+    """
+    if host.os.systemd:
+        return (as_root(host, "systemctl", "restart", "docker.service"),)
+    return (as_root(host, "sh", "-c", RELOAD),)
+
+
+def _podman(host: Host) -> bool:
+    return host.docker.podman or bool({"podman", "podman-docker"} & set(host.packages))
+
+
+def _cdi(host: Host) -> Step:
+    """https://github.com/NVIDIA/nvidia-container-toolkit/issues/63: "unresolvable CDI devices"."""
+    return Step(
+        name="Podman can find the card (CDI)",
+        missing=lambda now: "" if now.nvidia.cdi else "no file in /etc/cdi describes it",
+        actions=(as_root(host, "nvidia-ctk", "cdi", "generate", f"--output={CDI_FILE}"),),
+        fix="Podman 4.1 or newer reads /etc/cdi; only Docker's own engine is supported here.",
+        phase="install",
+        found=lambda now: ", ".join(now.nvidia.cdi),
+        advice=True,
+    )
+
+
+def _seen(host: Host, paths: Paths) -> Step:
+    row = tables.container_toolkit()
+    enough = tables.numbers(host.nvidia.toolkit) >= tables.numbers(row.lowest)
+    then = in_use(host, "" if enough else row.version)
+
+    def missing(now: Host) -> str:
+        if now.nvidia.verified == in_use(now):
+            return ""
+        tried = now.nvidia.verified
+        return f"last tried with {tried}" if tried else "not tried on this machine yet"
+
+    return Step(
+        name="a container sees the card",
+        missing=missing,
+        actions=(_trial(host), WriteFile(paths.home / row.stamp, f"{then}\n")),
+        fix=_trial_fix(host),
+        phase="check",
+        found=lambda now: f"seen with {now.nvidia.verified}",
+    )
+
+
+def _trial(host: Host) -> Command:
+    """NVIDIA's own sample: the toolkit brings nvidia-smi into any image."""
+    by_name = RUNTIME in host.docker.runtimes or CDI_DEVICE not in host.docker.devices
+    gpus = ("--gpus", "all") if by_name else ("--device", CDI_DEVICE)
+    image = tables.container_toolkit().image
+    return Command(("docker", "run", "--rm", *gpus, image, "nvidia-smi", "--list-gpus"), limit=900)
+
+
+def _trial_fix(host: Host) -> str:
+    if host.docker.desktop:
+        return "Update Docker Desktop (4.31 or newer) and keep its WSL 2 engine switched on."
+    return f"Run it by hand to see more: {_trial(host)}"
