@@ -1,17 +1,263 @@
-"""Steps about amd."""
+"""Steps about AMD cards: a card vLLM has kernels for, the way to it, and ROCm to see it through.
 
-from lifecycle.host import Host
+On native Linux the way is the kernel's own driver; under WSL2 it is Windows' driver, which ROCm
+reaches by one of the recipes in `data/rocm.toml`.
+"""
+
+from lifecycle import tables
+from lifecycle.errors import ConfigError, HostNotReady, NotSupported
+from lifecycle.host import GIB, Gpu, Host
 from lifecycle.paths import Paths
 from lifecycle.step import Step
+from lifecycle.steps import rocm
+from lifecycle.steps.rocm import Plan, system
+from lifecycle.tables import Card, Recipe
+
+WINDOWS_11 = 22000
+"""Its first build: https://learn.microsoft.com/windows/release-health/windows11-release-information."""
+DRIVERS = "https://www.amd.com/en/support/download/drivers.html"
 
 
 def steps(host: Host, paths: Paths) -> list[Step]:
-    """In work."""
-    del host, paths
-    return []
+    """What a server with GPU=rocm needs of this machine, by the recipe that suits it."""
+    return _steps(Plan(host, paths, chosen(host), "inv setup.rocm"))
 
 
 def setup(host: Host, paths: Paths, recipe: str) -> list[Step]:
-    """In work."""
-    del recipe
-    return steps(host, paths)
+    """The same, by a recipe a person named.
+
+    Raises:
+        ConfigError: there is no such recipe, or it is for another kind of system.
+        NotSupported: it cannot work, whatever is installed.
+    """
+    if not recipe:
+        return steps(host, paths)
+    row = tables.recipe(recipe)
+    if row.refused:
+        raise NotSupported(f"{row.name} cannot work", why=row.refused, fix=_instead(host))
+    if row.system != system(host):
+        where = "WSL2" if host.os.wsl else "native Linux"
+        raise ConfigError(f"the recipe {row.name} is not for {where}", fix=_instead(host))
+    return _steps(Plan(host, paths, row, f"inv setup.rocm --recipe {row.name}"))
+
+
+def chosen(host: Host) -> Recipe:
+    """The recipe for this machine: the one its ROCm was installed by, else the card's best."""
+    card = best(host)
+    usable = {row.name: row for row in tables.recipes(system(host)) if not row.refused}
+    listed = [usable[name] for name in card.recipes if name in usable] if card else []
+    options = listed or list(usable.values())
+    return next((row for row in options if row.right_for(host.amd.rocm)), options[0])
+
+
+def cards(host: Host) -> list[Gpu]:
+    """AMD cards as the kernel, ROCm or Windows names them."""
+    seen = list(host.amd.gpus)
+    if system(host) == "native":
+        return seen
+    names = [one.name for one in host.windows.adapters if _of_amd(one.name)]
+    return [_adapter(name) for name in names] or seen
+
+
+def best(host: Host) -> Card | None:
+    """The row of the card a server would use."""
+    rows = [row for gpu in cards(host) if (row := _row(gpu)) is not None]
+    return max(rows, key=lambda row: (bool(row.images), row.memory_gib), default=None)
+
+
+def _steps(plan: Plan) -> list[Step]:
+    problem = plan.host.unread.get("amd", "")
+    if problem:
+        return [
+            Step(
+                name="AMD cards can be looked at",
+                missing=lambda now: now.unread.get("amd", ""),
+                fix="Run the same again; does it stay so, run rocminfo by hand.",
+            )
+        ]
+    if plan.host.os.system == "win32":
+        return [_card(plan.host), *_windows(plan)]
+    way = [*_windows(plan), _bridge()] if plan.host.os.wsl else [_kernel()]
+    # Under WSL everybody may use /dev/dxg: the card can be seen before the groups are in force.
+    groups = rocm.groups(plan)
+    first, last = ([], groups) if plan.host.os.wsl else (groups, [])
+    before = [_card(plan.host), *way, _alone(), *rocm.installation(plan), *first]
+    if rocm.misfit(plan.host, plan.recipe):
+        return before
+    return [*before, rocm.listed(plan, before), *last]
+
+
+# --- the card ---
+
+
+def _card(host: Host) -> Step:
+    unknown = bool(_dedicated(host)) and best(host) is None
+    return Step(
+        name="there is an AMD card that vLLM runs on",
+        missing=_no_card,
+        fix="Use a card of the list in lifecycle/data/support.toml, or serve from the processor: "
+        "inv up --gpu cpu.",
+        failure=NotSupported if unknown else HostNotReady,
+        found=_describe,
+    )
+
+
+def _no_card(host: Host) -> str:
+    found = cards(host)
+    if not found:
+        return _none(host)
+    card = best(host)
+    names = ", ".join(gpu.name for gpu in found)
+    if card is None and not _dedicated(host):
+        return f"only graphics that are part of the processor: {names}"
+    if card is None:
+        return f"nobody is known to run vLLM on {names}"
+    listed = card.wsl or system(host) == "native" or card.arch in host.amd.agents
+    reasons = [
+        *([] if card.images else [card.note]),
+        *([] if listed else ["it is not on AMD's list for WSL2"]),
+    ]
+    return f"{names}: {'; '.join(reasons)}" if reasons else ""
+
+
+def _none(host: Host) -> str:
+    if system(host) == "native":
+        return "the kernel shows no AMD card"
+    if not host.windows.adapters:
+        return ""  # Windows could not be asked; rocminfo will tell.
+    return f"Windows has no AMD card: {', '.join(one.name for one in host.windows.adapters)}"
+
+
+def _describe(host: Host) -> str:
+    card = best(host)
+    if card is None:
+        return "Windows could not be asked which"
+    gpu = next(gpu for gpu in cards(host) if _row(gpu) == card)
+    size = f", {gpu.total / GIB:.0f} GiB" if gpu.total else ""
+    note = f"; {card.note}" if card.note else ""
+    return f"{gpu.name} ({card.arch}{size}); {rocm.TRUST[card.verified]}{note}"
+
+
+def _alone() -> Step:
+    return Step(
+        name="no other AMD graphics are in the way of the card",
+        missing=_in_the_way,
+        fix="Switch integrated graphics off in the BIOS, or let servers see the card only: "
+        "HIP_VISIBLE_DEVICES=<number of the card in rocminfo, from 0, cards only>.",
+        advice=True,
+    )
+
+
+def _in_the_way(host: Host) -> str:
+    others = [gpu for gpu in cards(host) if gpu.integrated and _row(gpu) is None]
+    listed = [arch for arch in host.amd.agents if tables.integrated(arch)]
+    mixed = 0 < len(listed) < len(host.amd.agents)
+    if best(host) is None or not (others or mixed):
+        return ""
+    name = others[0].name if others else listed[0]
+    number = next(
+        (i for i, arch in enumerate(host.amd.agents) if not tables.integrated(arch)), None
+    )
+    where = f"; the card is HIP_VISIBLE_DEVICES={number}" if number is not None else ""
+    return f"{name} is part of the processor and may be taken for the card{where}"
+
+
+# --- the way to it ---
+
+
+def _kernel() -> Step:
+    return Step(
+        name="the kernel offers the card for computing",
+        missing=_no_kfd,
+        fix="Load its driver: sudo modprobe amdgpu. Does that fail, install a newer kernel; in a "
+        "virtual machine pass the card through to it.",
+        found=lambda now: f"/dev/kfd, {', '.join(now.amd.render)}",
+    )
+
+
+def _no_kfd(host: Host) -> str:
+    if not host.amd.kfd:
+        return "/dev/kfd is missing: the amdgpu driver does not run"
+    return "" if host.amd.render else "/dev/dri has no render node: the amdgpu driver does not run"
+
+
+def _windows(plan: Plan) -> list[Step]:
+    floor = plan.recipe.adrenalin
+    return [
+        Step(
+            name="Windows is 11, the only one AMD supports WSL2 on",
+            missing=_old_windows,
+            fix="Install Windows 11, or use native Linux on this machine.",
+            found=lambda now: now.windows.build or "could not be asked",
+        ),
+        Step(
+            name=f"AMD Software in Windows is Adrenalin {floor} or newer",
+            missing=lambda now: _old_driver(now, floor),
+            fix=f"Install the current driver in Windows and restart it: {DRIVERS}",
+            found=lambda now: _adrenalin(now) or "its version could not be read",
+        ),
+    ]
+
+
+def _old_windows(host: Host) -> str:
+    numbers = tables.numbers(host.windows.build)
+    old = len(numbers) > 2 and numbers[2] < WINDOWS_11
+    return f"this is Windows build {host.windows.build}" if old else ""
+
+
+def _old_driver(host: Host, floor: str) -> str:
+    here = _adrenalin(host)
+    # What could not be read is not old.
+    old = bool(here) and tables.numbers(here) < tables.numbers(floor)
+    return f"it is Adrenalin {here}" if old else ""
+
+
+def _adrenalin(host: Host) -> str:
+    known = [one.adrenalin for one in host.windows.adapters if _of_amd(one.name) and one.adrenalin]
+    return max(known, key=tables.numbers, default="")
+
+
+def _bridge() -> Step:
+    return Step(
+        name="WSL2 passes the card through",
+        missing=_no_dxg,
+        fix="In Windows: wsl --update, then wsl --shutdown, and open this distribution again. It "
+        "must be of version 2 (wsl --list --verbose).",
+        found=lambda _: "/dev/dxg, libdxcore.so",
+    )
+
+
+def _no_dxg(host: Host) -> str:
+    if host.wsl.generation == 1:
+        return "this distribution runs as WSL 1, which has no way to a graphics card"
+    if not host.amd.dxg:
+        return "/dev/dxg is missing: WSL passes no graphics card to Linux"
+    return "" if host.amd.dxcore else "/usr/lib/wsl/lib/libdxcore.so is missing"
+
+
+# --- names ---
+
+
+def _instead(host: Host) -> str:
+    names = [row.name for row in tables.recipes(system(host)) if not row.refused]
+    return f"Take {' or '.join(names)}, or leave --recipe away."
+
+
+def _dedicated(host: Host) -> list[Gpu]:
+    return [gpu for gpu in cards(host) if not gpu.integrated]
+
+
+def _row(gpu: Gpu) -> Card | None:
+    return tables.card("amd", gpu.name, gpu.arch)
+
+
+def _of_amd(name: str) -> bool:
+    return "radeon" in name.lower() or name.upper().startswith("AMD ")
+
+
+def _adapter(name: str) -> Gpu:
+    """A card as Windows names it; part of the processor are those called only `… Graphics`."""
+    row = tables.card("amd", name, "")
+    return Gpu(
+        name, arch=row.arch if row else "", integrated=name.lower().rstrip().endswith("graphics")
+    )
