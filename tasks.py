@@ -2,9 +2,10 @@
 
 from invoke import Collection
 
-from lifecycle.cmd import chat, checks, doctor, server, setup
+from lifecycle.cmd import chat, checks, doctor, onboard, server, setup
 
 namespace = Collection(
+    onboard.onboard,
     doctor.doctor,
     server.up,
     server.down,

@@ -68,6 +68,13 @@ def extra_arguments(text: str) -> str:
     return ""
 
 
+def auth_key(text: str) -> str:
+    """Accept what Tailscale (and Headscale) make keys of: the shell that hands it over needs it."""
+    if re.fullmatch(r"[A-Za-z0-9_?=&.:-]+", text):
+        return ""
+    return "must be an auth key: letters, digits and _?=&.:- only"
+
+
 def _abbreviates(flag: str, whole: str) -> bool:
     return flag.startswith("--") and len(flag) > len("--") and whole.startswith(flag)
 
@@ -167,6 +174,13 @@ TABLE = (
         everywhere=True,
     ),
     Key("HF_TOKEN", "Hugging Face token for gated models.", secret=True, everywhere=True),
+    Key(
+        "TS_AUTHKEY",
+        "Tailscale auth key. `inv setup.tailscale` joins with it, without a browser.",
+        auth_key,
+        secret=True,
+        everywhere=True,
+    ),
     Key(
         "LIFECYCLE_HOME",
         "Folder for engines, models, state and logs. Unset: `~/.local/share/vllm-lifecycle`.",

@@ -33,7 +33,12 @@ SCRUBBED = (
                 r"(?:\.\d{1,3}){2}|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])(?:\.\d{1,3}){2})"
                 r"\b(?![.\d])"), "192.0.2.1"),
     (re.compile(r"\b(?!127\.)\d{1,3}(?:\.\d{1,3}){3}(?=[:/]\d)"), "192.0.2.1"),
-    (re.compile(r"\b(?:[0-9a-f]{1,4}:){3,7}(?::?[0-9a-f]{1,4})\b", re.IGNORECASE), "2001:db8::1"),
+    (re.compile(r"\b(?:[0-9a-f]{1,4}:){3,7}(?::?[0-9a-f]{1,4})(?::{1,2}[0-9a-f]{1,4})*\b",
+                re.IGNORECASE), "2001:db8::1"),
+    # What Tailscale says of persons and machines; with an AuthURL anybody logs this machine in.
+    (re.compile(r'"(AuthURL|HostName|DisplayName|LoginName|ProfilePicURL|ProfileName|PublicKey|ID'
+                r'|NodeID|StableID|UserID)":(\s*)("[^"]*"|\d+)'), r'"\1":\2"(removed)"'),
+    (re.compile(r"\b(nodekey|discokey|mkey):[0-9a-f]+"), r"\1:(removed)"),
     (re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+"), "user@example.org"),
     # But for a class of devices, the same everywhere: Windows' display adapters.
     (re.compile(r"\b(?!4d36e968-)[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE),

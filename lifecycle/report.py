@@ -195,8 +195,14 @@ def _cells(backend: Backend, server: Server) -> list[str]:
     return [backend.name, phase + again, *known, runtime, str(server.pid or ""), memory, age]
 
 
-def checkup(backend: Backend, host: Host, found: list[Finding], *, startable: bool) -> None:
-    """The doctor's table: what needs a person first."""
+def checkup(
+    backend: Backend, host: Host, found: list[Finding], *, startable: bool, alone: bool = True
+) -> None:
+    """The doctor's table: what needs a person first.
+
+    Args:
+        alone: nobody goes on from here but the person.
+    """
     line(f"{_machine(host)}, looked at for backend {backend.name} ({backend.gpu})\n")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
@@ -211,6 +217,8 @@ def checkup(backend: Backend, host: Host, found: list[Finding], *, startable: bo
     out.print(table)
     for name, why in host.unread.items():
         out.print(f"\n[yellow]not read[/]  {name}: {escape(why)}")
+    if not alone:
+        return
     if not startable:
         line(f"\nThis version makes {backend.gpu} machines ready; inv up cannot start them yet.")
     todo = list(dict.fromkeys(one.by for one in found if one.state == findings.WORK))

@@ -126,7 +126,8 @@ def _apply(backend: "Backend", where: "Paths", shell: "Shell", made: str, *, aga
     machine = Here(shell)
     runner = Runner(where, shell, lambda: facts.gather(backend, where, machine.again()), progress)
     host = facts.gather(backend, where, machine)
-    text = where.secrets.read_text() if where.secrets.exists() else ""
+    # As bytes: reading as text would change Windows line ends.
+    text = where.secrets.read_bytes().decode() if where.secrets.exists() else ""
     try:
         plan = secret_steps.steps(where, text, made)
         plan += serve.prepare(backend, where, host, tools(shell, backend, host))

@@ -2,14 +2,17 @@
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lifecycle.host import Disk, Docker, Os, Weights
 from lifecycle.machine import Here, Machine, Replay, plain, side_by_side
 from lifecycle.shell import Output, Shell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Told(Shell):
@@ -122,7 +125,11 @@ def test_a_look_that_hangs_or_fails_says_so_and_the_others_count() -> None:
     def fail() -> None:
         raise ValueError("odd")
 
-    looks: dict[str, Callable[[], object]] = {"hangs": released.wait, "fails": fail, "works": lambda: 1}
+    looks: dict[str, Callable[[], object]] = {
+        "hangs": released.wait,
+        "fails": fail,
+        "works": lambda: 1,
+    }
     found, problems = side_by_side(looks, 0.1)
     released.set()
     assert found == {"works": 1}
