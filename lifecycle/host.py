@@ -305,7 +305,6 @@ class Tailnet:
         state: its `BackendState`, e.g. `Running`, `NeedsLogin`, `Stopped`.
         name: this machine's DNS name on the tailnet, without the last dot.
         certificates: the tailnet issues HTTPS certificates for that name.
-        login: the address at which a person may log in; "" when none is offered.
         operator: the account that may change it without root; "" on Windows, where all may.
         problem: why its state cannot be read.
     """
@@ -315,7 +314,6 @@ class Tailnet:
     state: str = ""
     name: str = ""
     certificates: bool = False
-    login: str = ""
     operator: str = ""
     problem: str = ""
 

@@ -46,7 +46,6 @@ def parse(program: str, code: int, text: str, errors: str) -> Tailnet:
         state=str(status.get("BackendState") or ""),
         name=str(_part(status, "Self").get("DNSName") or "").removesuffix("."),
         certificates=bool(status.get("CertDomains")),
-        login=str(status.get("AuthURL") or ""),
     )
 
 
