@@ -203,7 +203,8 @@ def checkup(
     Args:
         alone: nobody goes on from here but the person.
     """
-    line(f"{_machine(host)}, looked at for backend {backend.name} ({backend.gpu})\n")
+    kind = "" if backend.name == backend.gpu else f" ({backend.gpu})"
+    line(f"{_machine(host)}; looked at for the backend {backend.name}{kind}\n")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     table.add_column("state", ratio=2, overflow="fold")
