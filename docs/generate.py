@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lifecycle import errors, tables
 from lifecycle.keys import RESERVED_FLAGS, TABLE, Key, extra_arguments
-from lifecycle.tables import Card
+from lifecycle.tables.cards import Card
 from tasks import namespace
 
 FOLDER = Path(__file__).parent / "reference"
@@ -140,7 +140,7 @@ def hardware_reference() -> str:
         "Verified",
     )
     sections = [
-        [f"\n## {title}\n", *_table(head, map(_card_row, tables.cards(vendor)))]
+        [f"\n## {title}\n", *_table(head, map(_card_row, tables.cards.cards(vendor)))]
         for vendor, title in (("nvidia", "NVIDIA"), ("amd", "AMD"))
     ]
     return "\n".join([HEADER, HARDWARE, *(line for lines in sections for line in lines), ""])

@@ -123,10 +123,10 @@ def states(some: list[Backend], where: Paths) -> list[tuple[Backend, Server]]:
 
 def _automatic() -> tuple[Backend, str]:
     candidates = sorted(readable(), key=lambda one: one.gpu == "cpu")
-    chosen = next((one for one in candidates if tables.servable(one.gpu)), None)
+    chosen = next((one for one in candidates if tables.serving.servable(one.gpu)), None)
     if chosen is None:
         raise ConfigError("no file in env/ can be started by this version", fix="Add env/cpu.env.")
-    passed = [one.name for one in candidates if not tables.servable(one.gpu)]
+    passed = [one.name for one in candidates if not tables.serving.servable(one.gpu)]
     why = f"--gpu auto is {chosen.name}"
     if passed:
         why += f" ({', '.join(passed)} cannot be started by this version yet)"

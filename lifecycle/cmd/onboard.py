@@ -67,7 +67,7 @@ def _lead(context: Context, gpu: str, *, yes: bool) -> "Backend":
     _stage(2)
     seen = _look(gpu)
     # Asked before anything is installed for a server that cannot be started.
-    tables.require_served(seen.backend.gpu, seen.backend.runtime)
+    tables.serving.require_served(seen.backend.gpu, seen.backend.runtime)
     _stage(3)
     seen = _set_up(context, seen, ask=ask, yes=yes)
     _stage(4)
@@ -136,7 +136,7 @@ def _look(gpu: str) -> "Examination":
     from lifecycle.shell import Shell
 
     seen = examine(gpu, Here(Shell()))
-    if gpu == "auto" and not tables.servable(seen.backend.gpu):
+    if gpu == "auto" and not tables.serving.servable(seen.backend.gpu):
         able = choose.to_start("auto")[0]
         report.line(
             f"This machine is best at {seen.backend.name}, which this version cannot start yet; "

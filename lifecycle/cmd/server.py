@@ -102,7 +102,7 @@ def _up(context: Context, gpu: str, runtime: str, *, again: bool = False) -> Non
         backend = backend.with_setting("RUNTIME", runtime, "--runtime")
     if why:
         report.note(why)
-    tables.require_served(backend.gpu, backend.runtime)
+    tables.serving.require_served(backend.gpu, backend.runtime)
     with shell.lock(where.run(backend.name) / "up.lock", report.note):
         # Read only now: another `up` may have made the key while we waited.
         backend, made = _with_key(backend, choose.load(backend.name))

@@ -126,7 +126,7 @@ def _disks(paths: Paths, machine: Machine) -> dict[str, Disk]:
 
 
 def _libraries(machine: Machine) -> frozenset[str]:
-    files = [row.file for row in tables.libraries("cpu")]
+    files = [row.file for row in tables.serving.libraries("cpu")]
     return machine.ask("libraries", frozenset[str](), lambda: libraries.look(files))
 
 

@@ -52,7 +52,7 @@ def look(machine: Machine, here: Os) -> Amd:
         dids=machine.exists(f"{ROCM}/share/rocdxg/dids.conf"),
         dxcore=here.wsl and machine.exists("/usr/lib/wsl/lib/libdxcore.so"),
         usecases=_usecases(machine),
-        shadowing=tuple(name for name in tables.shadowing() if name in installed),
+        shadowing=tuple(name for name in tables.rocm.shadowing() if name in installed),
         problem=problem,
     )
 
@@ -70,7 +70,7 @@ def _drm_cards(machine: Machine) -> tuple[Gpu, ...]:
             total = _number(machine, f"{device}/mem_info_vram_total")
             used = _number(machine, f"{device}/mem_info_vram_used")
             name = _pci_name(machine, device)
-            cards.append(Gpu(name, total, max(0, total - used), arch, tables.integrated(arch)))
+            cards.append(Gpu(name, total, max(0, total - used), arch, tables.rocm.integrated(arch)))
     return tuple(cards)
 
 
@@ -142,7 +142,7 @@ def parse_rocminfo(text: str) -> tuple[Gpu, ...]:
             total = int(size[1]) * 1024 if size else 0
             label = _field(part, "Marketing Name") or name
             # ROCm before 6.2 does not say which is part of a processor.
-            integrated = _field(part, "Memory Properties") == "APU" or tables.integrated(name)
+            integrated = _field(part, "Memory Properties") == "APU" or tables.rocm.integrated(name)
             found.append(Gpu(label, total, 0, name, integrated))
     return tuple(found)
 
@@ -168,7 +168,7 @@ def _rocm(machine: Machine, installed: dict[str, str]) -> str:
         return text.strip().partition("-")[0]
     cores = [n.removeprefix("core-") for n in machine.names(ROCM) if n.startswith("core-")]
     if cores:
-        return max(cores, key=tables.numbers)
+        return max(cores, key=tables.versions.numbers)
     return ".".join(installed.get("rocm-core", "").split(".")[:3])
 
 
@@ -176,7 +176,7 @@ def _installed(machine: Machine) -> dict[str, str]:
     return packages.parse(
         machine.run(
             "dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package} ${Version}\\n",
-            *ASKED, *tables.shadowing(),
+            *ASKED, *tables.rocm.shadowing(),
         ).text
     )  # fmt: skip
 

@@ -133,7 +133,7 @@ def _on_the_bus(machine: Machine) -> str:
 def _linux_driver(machine: Machine) -> tuple[str, ...]:
     """Files of a Linux driver; links to Windows' own that people made by hand are harmless."""
     there = [path for path in LINUX_DRIVER if machine.exists(path)]
-    windows = tables.cuda_on_wsl().libraries
+    windows = tables.cuda.on_wsl().libraries
     real = {path: machine.run("readlink", "-f", path).text.strip() for path in there}
     return tuple(path for path in there if not real[path].startswith(windows))
 
@@ -141,7 +141,7 @@ def _linux_driver(machine: Machine) -> tuple[str, ...]:
 def _libcuda(machine: Machine, here: Os) -> str:
     if not here.wsl:
         return next((path for path in LIBCUDA if machine.exists(path)), "")
-    folder = tables.cuda_on_wsl().libraries
+    folder = tables.cuda.on_wsl().libraries
     named = [
         machine.text(f"/etc/ld.so.conf.d/{file}") for file in _of(machine, "/etc/ld.so.conf.d")
     ]
@@ -161,7 +161,7 @@ def _cdi(machine: Machine) -> tuple[str, ...]:
 
 
 def _stamp(home: Path | None) -> str:
-    file = tables.container_toolkit().stamp
+    file = tables.cuda.container_toolkit().stamp
     return (home / file).read_text(encoding="utf-8").strip() if home else ""
 
 

@@ -11,7 +11,7 @@ from lifecycle.runtimes.venv import STAMP
 def look(backend: Backend, paths: Paths) -> Venv:
     """The state of the engine this backend would use."""
     try:
-        stamp = paths.engine(tables.engine(backend.gpu).name) / STAMP
+        stamp = paths.engine(tables.serving.engine(backend.gpu).name) / STAMP
         return Venv(made_from=stamp.read_text().strip())
     except (OSError, NotSupported):
         return Venv()

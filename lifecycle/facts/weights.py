@@ -14,7 +14,7 @@ from lifecycle.paths import Paths
 def look(backend: Backend, paths: Paths) -> Weights:
     """Find `MODEL`: a packaged model, a folder, or a repo in the Hugging Face cache."""
     model = backend.model
-    packaged = tables.packaged_models().get(model)
+    packaged = tables.serving.packaged_models().get(model)
     if packaged:
         place = paths.models / model
         problem = folder.problem(place) or folder.changed(place, packaged.made_from)
@@ -24,7 +24,7 @@ def look(backend: Backend, paths: Paths) -> Weights:
         return _weights(local, local, folder.problem(local))
     if REPO_ID.fullmatch(model):
         return _cached(model, paths)
-    near = nearest(model, tables.packaged_models(), " Did you mean MODEL={}?")
+    near = nearest(model, tables.serving.packaged_models(), " Did you mean MODEL={}?")
     return Weights(problem=f"there is no folder and no known model called {model}.{near}")
 
 

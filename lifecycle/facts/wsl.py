@@ -66,7 +66,7 @@ def trouble(said: Output) -> tuple[str, str]:
     Texts are translated; codes are not, and neither are the pages they link to.
     """
     text = f"{said.text}\n{said.errors}"
-    known = tables.wsl_error(text)
+    known = tables.wsl.error(text)
     if known:
         code, row = known
         return f"{row.meaning} ({code})", row.fix
@@ -146,7 +146,7 @@ def _ask_all(machine: Machine) -> dict[str, Output]:
 
 def _used(there: tuple[Distribution, ...]) -> Distribution | None:
     """The best of those we know; by its name, or by what is in it."""
-    for row in tables.wsl_distributions():
+    for row in tables.wsl.distributions():
         for one in there:
             if one.name == row.name or one.release == row.release:
                 return one

@@ -11,7 +11,8 @@ from lifecycle.paths import Paths
 from lifecycle.step import Step
 from lifecycle.steps import rocm
 from lifecycle.steps.rocm import Plan, system
-from lifecycle.tables import Card, Recipe
+from lifecycle.tables.cards import Card
+from lifecycle.tables.rocm import Recipe
 
 WINDOWS_11 = 22000
 """Its first build: https://learn.microsoft.com/windows/release-health/windows11-release-information."""
@@ -32,7 +33,7 @@ def setup(host: Host, paths: Paths, recipe: str) -> list[Step]:
     """
     if not recipe:
         return steps(host, paths)
-    row = tables.recipe(recipe)
+    row = tables.rocm.recipe(recipe)
     if row.refused:
         raise NotSupported(f"{row.name} cannot work", why=row.refused, fix=_instead(host))
     if row.system != system(host):
@@ -44,7 +45,7 @@ def setup(host: Host, paths: Paths, recipe: str) -> list[Step]:
 def chosen(host: Host) -> Recipe:
     """The recipe for this machine: the one its ROCm was installed by, else the card's best."""
     card = best(host)
-    usable = {row.name: row for row in tables.recipes(system(host)) if not row.refused}
+    usable = {row.name: row for row in tables.rocm.recipes(system(host)) if not row.refused}
     listed = [usable[name] for name in card.recipes if name in usable] if card else []
     options = listed or list(usable.values())
     return next((row for row in options if row.right_for(host.amd.rocm)), options[0])
@@ -150,13 +151,13 @@ def _alone() -> Step:
 
 def _in_the_way(host: Host) -> str:
     others = [gpu for gpu in cards(host) if gpu.integrated and _row(gpu) is None]
-    listed = [arch for arch in host.amd.agents if tables.integrated(arch)]
+    listed = [arch for arch in host.amd.agents if tables.rocm.integrated(arch)]
     mixed = 0 < len(listed) < len(host.amd.agents)
     if best(host) is None or not (others or mixed):
         return ""
     name = others[0].name if others else listed[0]
     number = next(
-        (i for i, arch in enumerate(host.amd.agents) if not tables.integrated(arch)), None
+        (i for i, arch in enumerate(host.amd.agents) if not tables.rocm.integrated(arch)), None
     )
     where = f"; the card is HIP_VISIBLE_DEVICES={number}" if number is not None else ""
     return f"{name} is part of the processor and may be taken for the card{where}"
@@ -200,7 +201,7 @@ def _windows(plan: Plan) -> list[Step]:
 
 
 def _old_windows(host: Host) -> str:
-    numbers = tables.numbers(host.windows.build)
+    numbers = tables.versions.numbers(host.windows.build)
     old = len(numbers) > 2 and numbers[2] < WINDOWS_11
     return f"this is Windows build {host.windows.build}" if old else ""
 
@@ -208,13 +209,13 @@ def _old_windows(host: Host) -> str:
 def _old_driver(host: Host, floor: str) -> str:
     here = _adrenalin(host)
     # What could not be read is not old.
-    old = bool(here) and tables.numbers(here) < tables.numbers(floor)
+    old = bool(here) and tables.versions.numbers(here) < tables.versions.numbers(floor)
     return f"it is Adrenalin {here}" if old else ""
 
 
 def _adrenalin(host: Host) -> str:
     known = [one.adrenalin for one in host.windows.adapters if _of_amd(one.name) and one.adrenalin]
-    return max(known, key=tables.numbers, default="")
+    return max(known, key=tables.versions.numbers, default="")
 
 
 def _bridge() -> Step:
@@ -239,7 +240,7 @@ def _no_dxg(host: Host) -> str:
 
 
 def _instead(host: Host) -> str:
-    names = [row.name for row in tables.recipes(system(host)) if not row.refused]
+    names = [row.name for row in tables.rocm.recipes(system(host)) if not row.refused]
     return f"Take {' or '.join(names)}, or leave --recipe away."
 
 
@@ -248,7 +249,7 @@ def _dedicated(host: Host) -> list[Gpu]:
 
 
 def _row(gpu: Gpu) -> Card | None:
-    return tables.card("amd", gpu.name, gpu.arch)
+    return tables.cards.card("amd", gpu.name, gpu.arch)
 
 
 def _of_amd(name: str) -> bool:
@@ -257,7 +258,7 @@ def _of_amd(name: str) -> bool:
 
 def _adapter(name: str) -> Gpu:
     """A card as Windows names it; part of the processor are those called only `… Graphics`."""
-    row = tables.card("amd", name, "")
+    row = tables.cards.card("amd", name, "")
     return Gpu(
         name, arch=row.arch if row else "", integrated=name.lower().rstrip().endswith("graphics")
     )

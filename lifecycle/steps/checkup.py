@@ -41,7 +41,7 @@ def steps(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step
 
 def startable(backend: Backend) -> bool:
     """Whether this version can start the backend at all, on any machine."""
-    return tables.served(backend.gpu, backend.runtime)
+    return tables.serving.served(backend.gpu, backend.runtime)
 
 
 def _hardware(backend: Backend, paths: Paths, host: Host) -> list[Step]:

@@ -4,7 +4,7 @@ from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.host import GIB, Host
 from lifecycle.step import Step
-from lifecycle.tables import CpuSupport
+from lifecycle.tables.serving import CpuSupport
 
 VIRTUAL = "In a virtual machine set the CPU type to 'host', so that it passes them on."
 
@@ -49,12 +49,12 @@ def beside_gpu() -> Step:
 
 def memory_need(backend: Backend, host: Host) -> int:
     """Bytes: weights, KV cache, and what the processes take besides."""
-    beside = int(tables.engine("cpu").ram_gib * GIB)
+    beside = int(tables.serving.engine("cpu").ram_gib * GIB)
     return host.weights.size + backend.kv_cache_bytes + beside
 
 
 def _support(host: Host) -> CpuSupport:
-    return tables.cpu_support(host.os.machine)
+    return tables.serving.cpu_support(host.os.machine)
 
 
 def _lacks(host: Host, wanted: list[str]) -> str:
@@ -68,8 +68,9 @@ def _memory(backend: Backend, host: Host) -> str:
     need = memory_need(backend, host)
     if host.server.alive or not host.memory.total or host.memory.available >= need:
         return ""
+    beside = tables.serving.engine("cpu").ram_gib
     return (
         f"{need / GIB:.1f} GiB of RAM are needed (model {host.weights.size / GIB:.1f}, KV cache "
-        f"{backend.kv_cache_bytes / GIB:.1f}, processes {tables.engine('cpu').ram_gib:.1f}), "
+        f"{backend.kv_cache_bytes / GIB:.1f}, processes {beside:.1f}), "
         f"{host.memory.available / GIB:.1f} of {host.memory.total / GIB:.1f} GiB are free"
     )

@@ -6,7 +6,7 @@ from lifecycle.paths import Paths
 from lifecycle.step import Action, Step
 from lifecycle.steps.nvidia_containers import BY, repository
 from lifecycle.steps.root import apt_install
-from lifecycle.tables import CudaToolkit
+from lifecycle.tables.cuda import CudaToolkit
 
 
 def step(host: Host, paths: Paths) -> Step:
@@ -29,15 +29,15 @@ def step(host: Host, paths: Paths) -> Step:
 
 
 def _newest(host: Host) -> CudaToolkit:
-    ceiling = tables.numbers(host.nvidia.cuda)
-    known = tables.cuda_toolkits()
-    runs = (one for one in known if not ceiling or ceiling >= tables.numbers(one.version))
+    ceiling = tables.versions.numbers(host.nvidia.cuda)
+    known = tables.cuda.toolkits()
+    runs = (one for one in known if not ceiling or ceiling >= tables.versions.numbers(one.version))
     return next(runs, known[-1])
 
 
 def _installation(host: Host, paths: Paths, system: str, wanted: CudaToolkit) -> tuple[Action, ...]:
     """Never `cuda`, `cuda-X` or `cuda-drivers`: they bring a display driver along."""
-    row = tables.cuda_toolkit_repository(system) if host.os.apt else None
+    row = tables.cuda.toolkit_repository(system) if host.os.apt else None
     if not row or host.os.machine != "x86_64":
         return ()
     # NVIDIA's own package of key and list; ours beside it would name the repository twice.

@@ -32,7 +32,7 @@ def steps(backend: Backend, host: Host) -> list[Step]:
 
 def image(backend: Backend, host: Host) -> str:
     """The image a backend's container would be made of."""
-    return backend.get("IMAGE") or tables.image(backend.gpu, host.docker.images).pinned
+    return backend.get("IMAGE") or tables.serving.image(backend.gpu, host.docker.images).pinned
 
 
 def _absent(wanted: str, here: frozenset[str]) -> str:

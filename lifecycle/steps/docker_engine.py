@@ -11,7 +11,7 @@ from lifecycle.paths import Paths
 from lifecycle.step import Action, Command, Download, Step
 from lifecycle.steps import system
 from lifecycle.steps.root import apt_install, as_root, staging, write
-from lifecycle.tables import DockerPackages
+from lifecycle.tables.docker import DockerPackages
 
 BY = "inv setup.docker"
 PAGE = "https://docs.docker.com/engine/install/"
@@ -123,7 +123,7 @@ def _desktop_chosen(host: Host, source: str) -> bool:
 
 def _row(host: Host, source: str) -> DockerPackages | None:
     """The wanted way to install; without a wish that of the engine here, else the best."""
-    rows = tables.docker_packages(host.os.distro, host.os.version) if host.os.apt else []
+    rows = tables.docker.packages(host.os.distro, host.os.version) if host.os.apt else []
     if source:
         return next((row for row in rows if row.provider == source), None)
     here = (row for row in rows if row.engine in host.packages)

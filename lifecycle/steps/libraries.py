@@ -3,12 +3,12 @@
 from lifecycle import tables
 from lifecycle.host import Host
 from lifecycle.step import Action, Command, Step
-from lifecycle.tables import Library
+from lifecycle.tables.serving import Library
 
 
 def steps(gpu: str, host: Host) -> list[Step]:
     """Every library can be loaded; root on Debian or Ubuntu gets the package installed."""
-    return [_step(library, host) for library in tables.libraries(gpu)]
+    return [_step(library, host) for library in tables.serving.libraries(gpu)]
 
 
 def _step(library: Library, host: Host) -> Step:

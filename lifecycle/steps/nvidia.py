@@ -10,7 +10,8 @@ from lifecycle.step import Step
 from lifecycle.steps import cuda_toolkit, docker_engine, nvidia_containers, system
 from lifecycle.steps.nvidia_containers import BY
 from lifecycle.steps.root import as_root
-from lifecycle.tables import Card, Cuda
+from lifecycle.tables.cards import Card
+from lifecycle.tables.cuda import Cuda
 
 DRIVERS = "https://www.nvidia.com/drivers"
 BFLOAT16 = "8.0"
@@ -37,7 +38,7 @@ def card(host: Host, image: str = "") -> list[Step]:
     Args:
         image: the image that was chosen; "" for the pinned one.
     """
-    image = image or tables.image("cuda").pinned
+    image = image or tables.serving.image("cuda").pinned
     plan = [_no_linux_driver(host)] if host.os.wsl else []
     plan.append(_answers(host))
     if not host.nvidia.gpus:
@@ -127,7 +128,7 @@ def _silent(now: Host) -> str:
     if now.wsl.generation == 1:
         return "this distribution runs as WSL 1, which has no graphics card"
     if now.nvidia.problem:
-        known = tables.smi_complaint(now.nvidia.problem)
+        known = tables.cuda.smi_complaint(now.nvidia.problem)
         return f"{known.means}\n{now.nvidia.problem}" if known else now.nvidia.problem
     if seen := _of_windows(now):
         return f"Windows has {seen}, WSL does not see it: there is no nvidia-smi here"
@@ -142,7 +143,7 @@ def _of_windows(now: Host) -> str:
 def _way_to_a_card(host: Host) -> str:
     if host.wsl.generation == 1:
         return f"In Windows: wsl --set-version {host.wsl.distribution or 'NAME'} 2"
-    known = tables.smi_complaint(host.nvidia.problem)
+    known = tables.cuda.smi_complaint(host.nvidia.problem)
     if known:
         return known.wsl if host.os.wsl else known.linux
     if host.os.wsl or host.os.system == "win32":
@@ -156,20 +157,20 @@ def _way_to_a_card(host: Host) -> str:
 
 def _best(now: Host) -> Gpu:
     """The card a server would take: the newest, then the largest."""
-    return max(now.nvidia.gpus, key=lambda gpu: (tables.numbers(gpu.arch), gpu.total))
+    return max(now.nvidia.gpus, key=lambda gpu: (tables.versions.numbers(gpu.arch), gpu.total))
 
 
 def _new_enough_card(image: str) -> Step:
-    cuda = tables.cuda(image)
+    cuda = tables.cuda.of_image(image)
 
     def missing(now: Host) -> str:
         gpu = _best(now) if now.nvidia.gpus else Gpu("")
-        arch = tables.numbers(gpu.arch)
+        arch = tables.versions.numbers(gpu.arch)
         if not cuda or not arch:
             return ""  # Unreadable is not too old; vLLM itself says so.
-        if arch < tables.numbers(cuda.arch):
+        if arch < tables.versions.numbers(cuda.arch):
             return f"{gpu.name} has compute capability {gpu.arch}, the image needs {cuda.arch}"
-        if arch > tables.numbers(cuda.newest_arch):
+        if arch > tables.versions.numbers(cuda.newest_arch):
             return (
                 f"{image} is built for CUDA {cuda.version}, which has no kernels for {gpu.name} "
                 f"(compute capability {gpu.arch})"
@@ -186,7 +187,7 @@ def _new_enough_card(image: str) -> Step:
 
 
 def _driver(host: Host, image: str) -> Step:
-    cuda = tables.cuda(image)
+    cuda = tables.cuda.of_image(image)
     return Step(
         name="the driver runs the image's CUDA",
         missing=lambda now: _too_old(now, cuda, image) if cuda else "",
@@ -212,16 +213,16 @@ def _too_old(now: Host, cuda: Cuda, image: str) -> str:
 def _runs(now: Host, cuda: Cuda) -> bool:
     """By the driver's own word where it gives one: the container's start-up check asks that."""
     if now.nvidia.cuda:
-        return tables.numbers(now.nvidia.cuda) >= tables.numbers(cuda.version)
-    driver = tables.numbers(now.nvidia.driver)
-    return not driver or driver >= tables.numbers(cuda.driver)
+        return tables.versions.numbers(now.nvidia.cuda) >= tables.versions.numbers(cuda.version)
+    driver = tables.versions.numbers(now.nvidia.driver)
+    return not driver or driver >= tables.versions.numbers(cuda.driver)
 
 
 def _ways_out(host: Host, cuda: Cuda) -> str:
     where = "in Windows" if host.os.wsl else "on this machine"
     newer = f"Either install driver {cuda.driver} or newer {where} ({DRIVERS})"
     newer += ", then wsl --shutdown." if host.os.wsl else " and restart."
-    older = next((ref for ref in tables.images("cuda") if _fits(host, ref)), "")
+    older = next((ref for ref in tables.serving.images("cuda") if _fits(host, ref)), "")
     if older:
         other = f"Or keep the driver and take an older build, untried by us: IMAGE={older} in .env."
         return f"{newer} {other}"
@@ -229,19 +230,19 @@ def _ways_out(host: Host, cuda: Cuda) -> str:
 
 
 def _fits(host: Host, reference: str) -> bool:
-    cuda = tables.cuda(reference)
+    cuda = tables.cuda.of_image(reference)
     return bool(cuda and _runs(host, cuda))
 
 
 def _oldest(cuda: Cuda) -> str:
-    known = [tables.cuda(reference) for reference in tables.images("cuda")]
-    last = min((one for one in known if one), key=lambda one: tables.numbers(one.driver))
-    least = last if tables.numbers(last.driver) < tables.numbers(cuda.driver) else cuda
+    known = [tables.cuda.of_image(reference) for reference in tables.serving.images("cuda")]
+    rows = [cuda, *(one for one in known if one)]
+    least = min(rows, key=lambda one: tables.versions.numbers(one.driver))
     return f"the oldest one (CUDA {least.version}) needs driver {least.driver}."
 
 
 def _loader(host: Host) -> Step:
-    wsl = tables.cuda_on_wsl()
+    wsl = tables.cuda.on_wsl()
     step = Step(
         name="programs find the driver's libcuda.so.1",
         missing=lambda now: "" if now.nvidia.libcuda else "the loader does not know its folder",
@@ -261,7 +262,7 @@ def _loader(host: Host) -> Step:
 def _known() -> Step:
     def row(now: Host) -> Card | None:
         gpu = _best(now) if now.nvidia.gpus else Gpu("")
-        return tables.card("nvidia", gpu.name, gpu.arch)
+        return tables.cards.card("nvidia", gpu.name, gpu.arch)
 
     def found(now: Host) -> str:
         known = row(now)
@@ -279,7 +280,7 @@ def _known() -> Step:
 def _bfloat16() -> Step:
     def missing(now: Host) -> str:
         gpu = _best(now) if now.nvidia.gpus else Gpu("")
-        old = gpu.arch and tables.numbers(gpu.arch) < tables.numbers(BFLOAT16)
+        old = gpu.arch and tables.versions.numbers(gpu.arch) < tables.versions.numbers(BFLOAT16)
         return f"{gpu.name} (compute capability {gpu.arch}) has no bfloat16" if old else ""
 
     return Step(

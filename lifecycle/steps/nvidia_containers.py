@@ -7,7 +7,7 @@ from lifecycle.host import Host
 from lifecycle.paths import Paths
 from lifecycle.step import Action, Command, Download, Step, WriteFile
 from lifecycle.steps.root import apt_install, as_root, staging, write
-from lifecycle.tables import AptRepository
+from lifecycle.tables.cuda import AptRepository
 
 BY = "inv setup.cuda"
 GUIDE = (
@@ -51,12 +51,12 @@ def in_use(host: Host, toolkit: str = "") -> str:
 
 
 def _toolkit(host: Host, paths: Paths) -> Step:
-    row = tables.container_toolkit()
+    row = tables.cuda.container_toolkit()
 
     def missing(now: Host) -> str:
         if not now.nvidia.toolkit:
             return "it is not installed: Docker cannot pass a card on"
-        old = tables.numbers(now.nvidia.toolkit) < tables.numbers(row.lowest)
+        old = tables.versions.numbers(now.nvidia.toolkit) < tables.versions.numbers(row.lowest)
         return f"{now.nvidia.toolkit} is installed; {row.why_lowest}" if old else ""
 
     return Step(
@@ -70,7 +70,7 @@ def _toolkit(host: Host, paths: Paths) -> Step:
 
 
 def _toolkit_installation(host: Host, paths: Paths) -> tuple[Action, ...]:
-    row = tables.container_toolkit()
+    row = tables.cuda.container_toolkit()
     pinned = [f"{package}={row.version}-1" for package in row.packages]
     # An engine that was started before its hook existed looks for it at its next start only.
     known = RUNTIME in host.docker.runtimes
@@ -148,8 +148,8 @@ def _cdi(host: Host) -> Step:
 
 
 def _seen(host: Host, paths: Paths) -> Step:
-    row = tables.container_toolkit()
-    enough = tables.numbers(host.nvidia.toolkit) >= tables.numbers(row.lowest)
+    row = tables.cuda.container_toolkit()
+    enough = tables.versions.numbers(host.nvidia.toolkit) >= tables.versions.numbers(row.lowest)
     then = in_use(host, "" if enough else row.version)
 
     def missing(now: Host) -> str:
@@ -172,7 +172,7 @@ def _trial(host: Host) -> Command:
     """NVIDIA's own sample: the toolkit brings nvidia-smi into any image."""
     by_name = RUNTIME in host.docker.runtimes or CDI_DEVICE not in host.docker.devices
     gpus = ("--gpus", "all") if by_name else ("--device", CDI_DEVICE)
-    image = tables.container_toolkit().image
+    image = tables.cuda.container_toolkit().image
     return Command(("docker", "run", "--rm", *gpus, image, "nvidia-smi", "--list-gpus"), limit=900)
 
 

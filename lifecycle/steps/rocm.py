@@ -12,7 +12,7 @@ from lifecycle.host import Host
 from lifecycle.paths import Paths
 from lifecycle.step import Action, Command, Download, Step
 from lifecycle.steps.root import apt_install, apt_remove, as_root, staging, write
-from lifecycle.tables import Recipe
+from lifecycle.tables.rocm import Recipe
 
 RELEASES = "https://github.com/ROCm/librocdxg/releases"
 LISTS = "/etc/apt/sources.list.d"
@@ -77,19 +77,19 @@ def misfit(host: Host, recipe: Recipe) -> str:
 
 
 def _refusal(host: Host, rocm: str) -> str:
-    rows = tables.recipes(system(host)) if rocm else []
+    rows = tables.rocm.recipes(system(host)) if rocm else []
     return next((row.refused for row in rows if row.refused and row.right_for(rocm)), "")
 
 
 def _release(plan: Plan) -> Step:
     name, codename = plan.recipe.name, plan.host.os.codename
-    known = ", ".join(tables.rocm_releases(name))
+    known = ", ".join(tables.rocm.releases(name))
     other = "inv setup.wsl makes an Ubuntu-24.04." if plan.host.os.wsl else ""
     return Step(
         name="there are ROCm packages for this distribution",
         missing=lambda now: (
             ""
-            if _installed(now, plan.recipe) or tables.rocm_repository(name, codename)
+            if _installed(now, plan.recipe) or tables.rocm.repository(name, codename)
             else f"{name} has packages for {known}; this is {codename or now.os.name}"
         ),
         fix=other or "Install rocminfo with your package manager; servers bring their own ROCm.",
@@ -121,7 +121,7 @@ def _shadowing(plan: Plan) -> list[Step]:
 
 def _rocm(plan: Plan) -> Step:
     recipe = plan.recipe
-    covered = tables.rocm_repository(recipe.name, plan.host.os.codename) is not None
+    covered = tables.rocm.repository(recipe.name, plan.host.os.codename) is not None
     return Step(
         name=f"ROCm is installed ({recipe.name}; {TRUST[recipe.verified]})",
         missing=lambda now: _not_installed(now, recipe),
@@ -185,10 +185,10 @@ def _by_installer(host: Host, recipe: Recipe) -> bool:
 
 
 def _repository(plan: Plan) -> tuple[Action, ...]:
-    found = tables.rocm_repository(plan.recipe.name, plan.host.os.codename)
+    found = tables.rocm.repository(plan.recipe.name, plan.host.os.codename)
     if found is None or not found.lists:
         return ()
-    url, digest, key = tables.rocm_key()
+    url, digest, key = tables.rocm.key()
     staged = staging(plan.paths) / "rocm.asc"
     lists = (
         write(
@@ -213,7 +213,7 @@ def _repository(plan: Plan) -> tuple[Action, ...]:
 def _rocdxg(plan: Plan) -> list[Step]:
     if not plan.recipe.rocdxg:
         return []
-    package = tables.rocdxg(plan.recipe.rocdxg)
+    package = tables.rocm.rocdxg(plan.recipe.rocdxg)
     file = staging(plan.paths) / package.url.rpartition("/")[2]
     mending = (
         Download(package.url, file, package.sha256),
@@ -221,7 +221,7 @@ def _rocdxg(plan: Plan) -> list[Step]:
         as_root(plan.host, "dpkg", "--force-confmiss", "--install", str(file)),
         as_root(plan.host, "ldconfig"),
     )
-    helps = tables.paired(package.version, plan.host.amd.rocm or plan.recipe.installs)
+    helps = tables.rocm.paired(package.version, plan.host.amd.rocm or plan.recipe.installs)
     return [
         Step(
             name="librocdxg is installed and belongs to this ROCm",
@@ -240,11 +240,11 @@ def _no_rocdxg(host: Host) -> str:
     if not here:
         return "it is not installed: without it ROCm does not reach Windows' driver"
     # A build of one's own has no version to compare.
-    if rocm and here != "unknown" and not tables.paired(here, rocm):
+    if rocm and here != "unknown" and not tables.rocm.paired(here, rocm):
         return f"librocdxg {here} is not known to go with ROCm {rocm}; a wrong pair corrupts memory"
     if not host.amd.linked:
         return "the loader does not find it"
-    wanted = tables.numbers(here) >= (1, 2, 1)
+    wanted = tables.versions.numbers(here) >= (1, 2, 1)
     return "its table of cards is missing (dids.conf)" if wanted and not host.amd.dids else ""
 
 
@@ -290,7 +290,7 @@ def listed(plan: Plan, before: list[Step]) -> Step:
     """The proof. Its action is AMD's own check; where all is installed only a person can help."""
     host, recipe = plan.host, plan.recipe
     pending = any(step.actions and step.missing(host) for step in before)
-    said = tables.complaint(host.amd.problem)
+    said = tables.rocm.complaint(host.amd.problem)
     environment = [f"{name}={value}" for name, value in recipe.environment.items()]
     check = Command(("env", *environment, _rocminfo(plan)), limit=60)
     known = said.fix if said else "Update AMD's driver, then run rocminfo by hand to see more."
@@ -308,7 +308,7 @@ def listed(plan: Plan, before: list[Step]) -> Step:
 
 def _rocminfo(plan: Plan) -> str:
     """AMD's own, or the one of a distribution without AMD's."""
-    source = tables.rocm_repository(plan.recipe.name, plan.host.os.codename)
+    source = tables.rocm.repository(plan.recipe.name, plan.host.os.codename)
     coming = "rocminfo" not in plan.host.packages and bool(source and source.lists)
     return "/opt/rocm/bin/rocminfo" if plan.host.amd.rocm or coming else "rocminfo"
 
@@ -320,7 +320,7 @@ def _failure(host: Host) -> type[LifecycleError]:
 def _unlisted(host: Host) -> str:
     if _seen(host):
         return ""
-    said = tables.complaint(host.amd.problem)
+    said = tables.rocm.complaint(host.amd.problem)
     if said:
         return f"{said.why}\n{host.amd.problem}"
     if host.amd.agents:
@@ -331,5 +331,5 @@ def _unlisted(host: Host) -> str:
 def _seen(host: Host) -> list[str]:
     """Architectures that vLLM has kernels for, as ROCm lists them, or natively the kernel."""
     natively = [] if host.os.wsl or host.amd.problem else [gpu.arch for gpu in host.amd.gpus]
-    served = {row.arch for row in tables.cards("amd") if row.images}
+    served = {row.arch for row in tables.cards.cards("amd") if row.images}
     return [arch for arch in (*host.amd.agents, *natively) if arch in served]

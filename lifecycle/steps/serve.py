@@ -23,7 +23,7 @@ def prepare(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[St
     Raises:
         NotSupported: no row of `support.toml` covers this hardware and runtime, or no Linux.
     """
-    tables.require_served(backend.gpu, backend.runtime)
+    tables.serving.require_served(backend.gpu, backend.runtime)
     if host.os.system != "linux":
         raise NotSupported(
             f"vLLM servers run on Linux and WSL2, not on {host.os.system}",
@@ -85,7 +85,7 @@ def launched(backend: Backend, host: Host) -> Launch:
     if backend.runtime == "docker":
         settings["IMAGE"] = docker.image(backend, host)
     else:
-        settings["ENGINE"] = tables.engine(backend.gpu).name
+        settings["ENGINE"] = tables.serving.engine(backend.gpu).name
     return Launch(backend.runtime, {key: text for key, text in settings.items() if text})
 
 

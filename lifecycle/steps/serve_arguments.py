@@ -3,7 +3,7 @@
 from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.host import Host
-from lifecycle.tables import CpuSettings
+from lifecycle.tables.serving import CpuSettings
 
 
 def flags(backend: Backend, host: Host) -> tuple[str, ...]:
@@ -35,4 +35,4 @@ def environment(backend: Backend, host: Host) -> dict[str, str]:
 def _cpu(backend: Backend, host: Host) -> CpuSettings:
     if backend.get("CPU_SETTINGS") == "default":
         return CpuSettings(max_cores=0, env={}, flags=[], why="vLLM's own")
-    return tables.cpu_settings(max(1, len(host.cpu.allowed)))
+    return tables.serving.cpu_settings(max(1, len(host.cpu.allowed)))

@@ -131,9 +131,9 @@ def on_linux(host: Host, paths: Paths) -> list[Step]:
     ]
 
 
-def repository(host: Host) -> tables.TailscalePackages | None:
+def repository(host: Host) -> tables.tailscale.TailscalePackages | None:
     """Where its packages for this system come from; None when none are known."""
-    return tables.tailscale_packages(host.os.distro, host.os.codename) if host.os.apt else None
+    return tables.tailscale.packages(host.os.distro, host.os.codename) if host.os.apt else None
 
 
 def _installation(host: Host, paths: Paths) -> tuple[Action, ...]:

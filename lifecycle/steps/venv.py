@@ -11,7 +11,7 @@ from lifecycle.paths import Paths
 from lifecycle.runtimes import guard, launch, venv
 from lifecycle.step import Action, Command, Remove, Step, WriteFile
 from lifecycle.steps import disk, serve_arguments
-from lifecycle.tables import Engine
+from lifecycle.tables.serving import Engine
 
 START_SECONDS = 600
 """A server that ends within so many seconds counts as not having started (back-off, in the end
@@ -37,7 +37,7 @@ class Tools:
 
 def install(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
     """The engine is completely installed from its lock."""
-    engine = tables.engine(backend.gpu)
+    engine = tables.serving.engine(backend.gpu)
     need = int(engine.disk_gib * GIB)
     return [
         Step(
@@ -58,7 +58,7 @@ def install(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[St
 
 def installed(backend: Backend, host: Host) -> bool:
     """Whether the engine is here, complete and from the present lock."""
-    return host.venv.made_from == tables.engine(backend.gpu).fingerprint()
+    return host.venv.made_from == tables.serving.engine(backend.gpu).fingerprint()
 
 
 def _python(engine: Engine, version: str) -> str:
@@ -97,7 +97,7 @@ def _installation(engine: Engine, folder: Path, tools: Tools) -> tuple[Action, .
 
 def start(backend: Backend, paths: Paths, host: Host, wanted: Launch) -> tuple[Action, ...]:
     """Write the server's state folder and start its supervisor."""
-    engine = tables.engine(backend.gpu)
+    engine = tables.serving.engine(backend.gpu)
     run = paths.run(backend.name)
     environment = {
         **serve_arguments.environment(backend, host),
@@ -122,7 +122,7 @@ def start(backend: Backend, paths: Paths, host: Host, wanted: Launch) -> tuple[A
 
 def command(backend: Backend, paths: Paths, host: Host) -> tuple[str, ...]:
     """The server's own command line; no secret is in it."""
-    engine = tables.engine(backend.gpu)
+    engine = tables.serving.engine(backend.gpu)
     python = str(paths.engine(engine.name) / "bin" / "python")
     return (
         python, *engine.command, "--model", str(host.weights.path),
@@ -134,7 +134,7 @@ def command(backend: Backend, paths: Paths, host: Host) -> tuple[str, ...]:
 def configuration(backend: Backend, paths: Paths, host: Host) -> str:
     """Supervisord's file: https://supervisord.org/configuration.html."""
     run = paths.run(backend.name)
-    python = str(paths.engine(tables.engine(backend.gpu).name) / "bin" / "python")
+    python = str(paths.engine(tables.serving.engine(backend.gpu).name) / "bin" / "python")
     guarded = (
         python, "-u", str(run / "guard.py"), str(run),
         *command(backend, paths, host),

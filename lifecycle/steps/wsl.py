@@ -79,10 +79,10 @@ def target(host: Host, distro: str) -> str:
     Raises:
         NotSupported: it is not one of those we know; names the nearest.
     """
-    known = [row.name for row in tables.wsl_distributions()]
+    known = [row.name for row in tables.wsl.distributions()]
     if not distro:
         return host.wsl.distribution or known[0]
-    releases = {row.release for row in tables.wsl_distributions()}
+    releases = {row.release for row in tables.wsl.distributions()}
     there = _find(host, distro)
     here = distro == host.wsl.distribution and f"{host.os.distro} {host.os.version}" in releases
     if distro in known or here or (there and there.release in releases):
@@ -277,7 +277,7 @@ def _old_kernel(now: Host) -> str:
 
 def _older(version: str, what: str) -> str:
     """Why a version is too old; "" when it is not, or nobody knows it."""
-    floor = tables.wsl_floor(what)
+    floor = tables.wsl.floor(what)
     if not version or _numbers(version) >= _numbers(floor.version):
         return ""
     return f"{version} is older than {floor.version}: {floor.why}"

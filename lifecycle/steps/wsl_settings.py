@@ -50,7 +50,7 @@ def settings(host: Host) -> Step:
 
 def stays_up(host: Host) -> Step:
     """The distribution does not stop when its last window is closed."""
-    idle = {row.key: row.value for row in tables.wsl_settings()}
+    idle = {row.key: row.value for row in tables.wsl.settings()}
     return Step(
         name="the distribution stays up without a window",
         missing=lambda now: "; ".join(_short_lived(now)),
@@ -108,7 +108,7 @@ def size(text: str) -> int:
 
 
 def _wanted(host: Host) -> dict[str, str]:
-    lacking = {row.key: row.value for row in tables.wsl_settings() if not _never(host, row.key)}
+    lacking = {row.key: row.value for row in tables.wsl.settings() if not _never(host, row.key)}
     if not _chosen(host) and _proposal(host):
         lacking["wsl2.memory"] = f"{_proposal(host)}GB"
     return lacking
@@ -128,7 +128,7 @@ def _short_lived(now: Host) -> list[str]:
         return ["%UserProfile%\\.wslconfig cannot be reached from here"]
     return [
         f"{row.key} is {_said(now, row.key, row.default)}: {row.why}"
-        for row in tables.wsl_settings()
+        for row in tables.wsl.settings()
         if not _never(now, row.key)
     ]
 
@@ -149,7 +149,7 @@ def _chosen(host: Host) -> bool:
 
 def _proposal(host: Host) -> int:
     """GiB for the virtual machine; 0 when WSL's default is as good, or Windows' RAM unknown."""
-    row, total = tables.wsl_memory(), host.windows.memory / GIB
+    row, total = tables.wsl.memory(), host.windows.memory / GIB
     ours = int(min(total * row.share, total - row.windows_gib))
     return ours if ours > total * row.default_share else 0
 
@@ -157,7 +157,7 @@ def _proposal(host: Host) -> int:
 def _starved(now: Host) -> str:
     wanted, total = _proposal(now), now.windows.memory / GIB
     chosen = size(now.wsl.config.get("wsl2.memory", "")) / GIB
-    have = now.memory.total / GIB or chosen or total * tables.wsl_memory().default_share
+    have = now.memory.total / GIB or chosen or total * tables.wsl.memory().default_share
     # The kernel keeps some of it for itself.
     if have >= 0.85 * wanted:
         return ""

@@ -40,7 +40,7 @@ def server(checkout: Checkout) -> Checkout:
 
 def engine_folder() -> Path:
     shared = {name: os.environ[name] for name in ("LIFECYCLE_HOME",) if name in os.environ}
-    return paths(shared).engine(tables.engine("cpu").name)
+    return paths(shared).engine(tables.serving.engine("cpu").name)
 
 
 def inspect(server: Checkout) -> dict[str, Any]:

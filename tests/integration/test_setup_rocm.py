@@ -203,10 +203,10 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    package = tables.Rocdxg(
+    package = tables.rocm.Rocdxg(
         "1.2.2", f"{url}/rocdxg-roct_1.2.2_amd64.deb", hashlib.sha256(DEB).hexdigest()
     )
-    *_, place = tables.rocm_key()
+    *_, place = tables.rocm.key()
     key = (f"{url}/rocm.gpg.key", hashlib.sha256(KEY).hexdigest(), place)
     monkeypatch.setattr(tables, "rocdxg", lambda _: package)
     monkeypatch.setattr(tables, "rocm_key", lambda: key)

@@ -9,7 +9,7 @@ from lifecycle import tables
 from lifecycle.errors import NotSupported
 from lifecycle.paths import DATA
 from lifecycle.steps.docker import OVERLAYS
-from lifecycle.tables import Image
+from lifecycle.tables.serving import Image
 
 FILES = sorted(DATA.glob("*.toml"))
 SUPPORT = tomllib.loads((DATA / "support.toml").read_text())
@@ -24,26 +24,26 @@ def test_every_file_says_where_its_knowledge_is_from(file: str) -> None:
 
 @pytest.mark.parametrize(("gpu", "runtime"), SERVED)
 def test_whatever_is_served_has_all_it_needs(gpu: str, runtime: str) -> None:
-    tables.require_served(gpu, runtime)
-    assert tables.servable(gpu)
+    tables.serving.require_served(gpu, runtime)
+    assert tables.serving.servable(gpu)
     if runtime == "docker":
-        assert tables.image(gpu).reference
+        assert tables.serving.image(gpu).reference
         assert (DATA.parent.parent / "compose" / OVERLAYS[gpu]).is_file()
     else:
-        assert tables.engine(gpu).lock_file.is_file()
+        assert tables.serving.engine(gpu).lock_file.is_file()
 
 
 @pytest.mark.parametrize("row", SUPPORT["planned"], ids=lambda row: row["gpu"])
 def test_what_is_only_planned_is_refused_with_what_is_missing(row: dict[str, str]) -> None:
-    assert not tables.servable(row["gpu"])
+    assert not tables.serving.servable(row["gpu"])
     with pytest.raises(NotSupported) as caught:
-        tables.require_served(row["gpu"], "docker")
+        tables.serving.require_served(row["gpu"], "docker")
     assert row["missing"] in caught.value.why
     assert "--gpu cpu" in caught.value.fix
 
 
 def test_an_engine_is_named_by_hardware_and_version() -> None:
-    engine = tables.engine("cpu")
+    engine = tables.serving.engine("cpu")
     assert engine.name == f"cpu-{engine.version}"
     assert f"{engine.distribution}=={engine.version}" in engine.lock_file.read_text()
     assert re.fullmatch(r"[0-9a-f]{16}", engine.fingerprint())
@@ -51,19 +51,20 @@ def test_an_engine_is_named_by_hardware_and_version() -> None:
 
 def test_hardware_without_an_engine_is_not_supported() -> None:
     with pytest.raises(NotSupported, match="GPU=cuda in a venv"):
-        tables.engine("cuda")
+        tables.serving.engine("cuda")
 
 
 def test_hardware_without_an_image_is_not_supported() -> None:
     with pytest.raises(NotSupported, match="GPU=rocm"):
-        tables.image("rocm")
+        tables.serving.image("rocm")
 
 
 def test_the_first_image_is_taken_unless_another_one_is_here() -> None:
-    first = tables.image("cpu")
-    assert tables.image("cpu", ["something/else:1"]) == first
-    assert tables.image("cpu", ["vllm-cpu-local:0.32.0"]).reference == "vllm-cpu-local:0.32.0"
-    assert tables.image("cpu", ["vllm-cpu-local:0.32.0", first.reference]) == first
+    first = tables.serving.image("cpu")
+    assert tables.serving.image("cpu", ["something/else:1"]) == first
+    local = "vllm-cpu-local:0.32.0"
+    assert tables.serving.image("cpu", [local]).reference == local
+    assert tables.serving.image("cpu", [local, first.reference]) == first
 
 
 @pytest.mark.parametrize(("digest", "pinned"), [(DIGEST, f"a/b:1@{DIGEST}"), ("unknown", "a/b:1")])
@@ -80,18 +81,18 @@ def test_no_image_is_called_latest() -> None:
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_processors_that_are_known(machine: str) -> None:
-    assert tables.cpu_support(machine).required
+    assert tables.serving.cpu_support(machine).required
 
 
 def test_a_processor_that_is_not_known_names_those_that_are() -> None:
     with pytest.raises(NotSupported, match="riscv64") as caught:
-        tables.cpu_support("riscv64")
+        tables.serving.cpu_support("riscv64")
     assert caught.value.why == "known: x86_64, aarch64"
 
 
 @pytest.mark.parametrize("cores", [1, 2, 3, 16, 128, 4096])
 def test_every_number_of_cores_has_settings_with_room_for_them(cores: int) -> None:
-    settings = tables.cpu_settings(cores)
+    settings = tables.serving.cpu_settings(cores)
     assert settings.max_cores >= cores
     assert settings.why
 
@@ -102,7 +103,7 @@ def test_rows_of_cores_are_sorted_so_that_the_first_with_room_is_the_tightest() 
 
 
 def test_packaged_models_are_pinned_by_checksum() -> None:
-    for model in tables.packaged_models().values():
+    for model in tables.serving.packaged_models().values():
         assert re.fullmatch(r"[0-9a-f]{64}", model.wheel_sha256)
         assert re.fullmatch(r"[0-9a-f]{64}", model.file_sha256)
         assert model.size > 0

@@ -189,6 +189,6 @@ def test_nothing_is_run_where_no_amd_card_can_be(here: Os) -> None:
     ],
 )
 def test_what_rocminfo_complains_of_is_explained(says: str, means: str) -> None:
-    found = tables.complaint(says)
+    found = tables.rocm.complaint(says)
     assert found is not None
     assert means in found.why

@@ -13,7 +13,7 @@ from tests.unit.models.folder import make, seal
 
 REPO = "Qwen/Qwen3-8B"
 PACKAGED = "smollm2-135m-instruct"
-MADE_FROM = tables.packaged_models()[PACKAGED].made_from
+MADE_FROM = tables.serving.packaged_models()[PACKAGED].made_from
 
 
 def look(checkout: Checkout, model: str) -> Weights:

@@ -437,9 +437,9 @@ def test_only_integrated_graphics_listed_is_not_the_card() -> None:
 # --- the tables ---
 
 
-@pytest.mark.parametrize("row", tables.cards("amd"), ids=lambda row: row.names or row.arch)
-def test_every_card_names_recipes_and_the_floor_of_its_first(row: tables.Card) -> None:
-    recipes = [tables.recipe(name) for name in row.recipes]
+@pytest.mark.parametrize("row", tables.cards.cards("amd"), ids=lambda row: row.names or row.arch)
+def test_every_card_names_recipes_and_the_floor_of_its_first(row: tables.cards.Card) -> None:
+    recipes = [tables.rocm.recipe(name) for name in row.recipes]
     under_wsl = [one for one in recipes if one.system == "wsl"]
     assert row.wsl == bool(under_wsl)
     assert row.driver_windows == (under_wsl[0].adrenalin if under_wsl else "")
@@ -448,17 +448,17 @@ def test_every_card_names_recipes_and_the_floor_of_its_first(row: tables.Card) -
 
 
 def test_every_recipe_that_may_be_used_can_be_installed() -> None:
-    for row in (*tables.recipes("wsl"), *tables.recipes("native")):
+    for row in (*tables.rocm.recipes("wsl"), *tables.rocm.recipes("native")):
         if row.refused:
             continue
         assert row.right_for(row.installs)
-        assert "noble" in tables.rocm_releases(row.name)
+        assert "noble" in tables.rocm.releases(row.name)
         if row.rocdxg:
-            assert tables.paired(row.rocdxg, row.installs)
-            assert tables.rocdxg(row.rocdxg).url.endswith(f"_{row.rocdxg}_amd64.deb")
+            assert tables.rocm.paired(row.rocdxg, row.installs)
+            assert tables.rocm.rocdxg(row.rocdxg).url.endswith(f"_{row.rocdxg}_amd64.deb")
 
 
 def test_a_wrong_pair_is_never_called_right() -> None:
-    assert tables.paired("1.2.2", "7.2.1")
-    assert not tables.paired("1.1.0", "7.12")
-    assert not tables.paired("1.2.2", "6.4.2")
+    assert tables.rocm.paired("1.2.2", "7.2.1")
+    assert not tables.rocm.paired("1.1.0", "7.12")
+    assert not tables.rocm.paired("1.2.2", "6.4.2")

@@ -32,7 +32,7 @@ def test_an_engine_that_does_not_answer_is_told_and_only_a_person_can_help() -> 
 
 
 def test_without_any_image_the_pinned_one_is_pulled() -> None:
-    pinned = tables.image("cpu").pinned
+    pinned = tables.serving.image("cpu").pinned
     _, image = docker.steps(DOCKER, with_images())
     assert image.actions == (PullImage(pinned),)
     assert image.missing(with_images(pinned)) == ""

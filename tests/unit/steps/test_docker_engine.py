@@ -321,10 +321,10 @@ def test_a_look_that_ran_out_of_time_is_not_taken_for_good() -> None:
 
 
 def test_every_row_can_be_looked_up_and_says_where_it_is_from() -> None:
-    rows = tables._load("docker.toml")["docker"]
+    rows = tables.rows.load_file("docker.toml")["docker"]
     for row in rows:
         for version in row["versions"]:
-            found = tables.docker_packages(row["distro"], version)
+            found = tables.docker.packages(row["distro"], version)
             assert any(one.provider == row["provider"] for one in found)
         assert row["source"]
         assert row["checked"]

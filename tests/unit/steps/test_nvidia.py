@@ -164,7 +164,7 @@ def test_a_linux_driver_in_wsl_is_for_its_owner_to_remove(
 
 
 def test_the_container_toolkits_packages_are_no_driver() -> None:
-    ours = dict.fromkeys([*tables.container_toolkit().packages, "cuda-keyring"], "1")
+    ours = dict.fromkeys([*tables.cuda.container_toolkit().packages, "cuda-keyring"], "1")
     assert missing(nvidia.card(wsl(packages=ours)), wsl(packages=ours)) == {}
 
 
@@ -225,7 +225,7 @@ def test_a_driver_too_old_has_both_ways_out_as_far_as_there_are_two(
 
 def test_the_other_way_out_is_one() -> None:
     on = wsl({"driver": "576.88", "cuda": "12.9"})
-    older = tables.images("cuda")[1]
+    older = tables.serving.images("cuda")[1]
     assert step(nvidia.card(on, older), "driver runs").missing(on) == ""
     names = [one.name for one in nvidia.setup(on, PATHS, toolkit=False, image=older)]
     assert "the driver runs the image's CUDA" in names
@@ -262,7 +262,7 @@ def test_the_table_is_quoted_with_its_mark_of_trust() -> None:
 
 
 def test_every_row_of_the_table_can_be_shown() -> None:
-    for row in tables.cards("nvidia"):
+    for row in tables.cards.cards("nvidia"):
         name = f"NVIDIA {row.names[0]}" if row.names else "NVIDIA Graphics Device"
         on = linux(without(name=name, arch=row.arch))
         assert nvidia.VERIFIED[row.verified] in step(nvidia.card(on), "in our table").found(on)
@@ -336,7 +336,7 @@ def test_applied_once_there_is_nothing_left_to_do(toolkit: str) -> None:
     on = wsl({"toolkit": toolkit, "verified": ""}, docker=bare)
     written = [a for a in actions(nvidia.containers(on, PATHS)) if isinstance(a, WriteFile)]
     stamp = next(a.text for a in written if a.path.name == "nvidia-container.txt")
-    after = {"toolkit": tables.container_toolkit().version, "verified": stamp.strip()}
+    after = {"toolkit": tables.cuda.container_toolkit().version, "verified": stamp.strip()}
     assert commands(wsl(after)) == []
 
 
@@ -505,7 +505,7 @@ def test_every_step_has_a_way_out_and_every_command_its_name(on: Host) -> None:
 
 def test_every_tag_means_a_cuda_that_is_described() -> None:
     for reference in ("v0.33.0", "v0.33.0-cu129", "v0.20.0-cu130", "v0.19.1", "v0.6.1.post2"):
-        assert tables.cuda(f"docker.io/vllm/vllm-openai:{reference}@sha256:{'a' * 64}")
+        assert tables.cuda.of_image(f"docker.io/vllm/vllm-openai:{reference}@sha256:{'a' * 64}")
     for reference in ("vllm/vllm-openai:latest", "vllm/vllm-openai-cpu:v0.33.0", "x/y:1", ""):
-        assert tables.cuda(reference) is None
+        assert tables.cuda.of_image(reference) is None
     assert nvidia_containers.in_use(linux()) == GOOD.verified

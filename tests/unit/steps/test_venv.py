@@ -16,7 +16,7 @@ from lifecycle.steps.venv import Tools
 from tests.unit import golden
 from tests.unit.given import KEY, PATHS, TOOLS, backend, host, missing
 
-ENGINE = tables.engine("cpu")
+ENGINE = tables.serving.engine("cpu")
 FOLDER = PATHS.engine(ENGINE.name)
 BARE = host(venv=Venv())
 

@@ -11,7 +11,7 @@ from lifecycle.steps import weights
 from tests.unit.given import MODEL, PATHS, TOOLS, backend, host, missing
 
 NAME = "smollm2-135m-instruct"
-ROW = tables.packaged_models()[NAME]
+ROW = tables.serving.packaged_models()[NAME]
 ABSENT = host(weights=Weights(MODEL, MODEL, problem="it does not exist"))
 
 

@@ -1,0 +1,189 @@
+"""What `up` starts: engines, images, models, and what they need of the processor."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifecycle.errors import NotSupported
+from lifecycle.paths import DATA
+from lifecycle.tables.rows import load_file, load_rows
+
+
+@dataclass(frozen=True)
+class Engine:
+    """vLLM as a Python environment; sizes in GiB."""
+
+    gpu: str
+    distribution: str
+    version: str
+    lock: str
+    command: list[str]
+    python: list[str]
+    torch_backend: str
+    torch: str
+    disk_gib: float
+    ram_gib: float
+
+    @property
+    def name(self) -> str:
+        """The folder's name, e.g. `cpu-0.32.0`."""
+        return f"{self.gpu}-{self.version}"
+
+    @property
+    def lock_file(self) -> Path:
+        """The resolved, hash-checked requirements."""
+        return DATA / self.lock
+
+    def fingerprint(self) -> str:
+        """What a complete installation must have been made from."""
+        return hashlib.sha256(self.lock_file.read_bytes()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A container image that holds vLLM; size in GiB."""
+
+    gpu: str
+    reference: str
+    vllm: str
+    digest: str
+    entrypoint: str
+    disk_gib: float
+
+    @property
+    def pinned(self) -> str:
+        """The reference to pull: by digest where one is known."""
+        known = self.digest.startswith("sha256:")
+        return f"{self.reference}@{self.digest}" if known else self.reference
+
+
+@dataclass(frozen=True)
+class CpuSupport:
+    """Instruction sets that vLLM needs on the CPU, those that make it fast, and those that the
+    images for graphics cards need of the processor beside the card.
+    """
+
+    machine: str
+    required: list[str]
+    recommended: list[str]
+    beside_gpu: list[str]
+
+
+@dataclass(frozen=True)
+class Library:
+    """A shared library vLLM loads and no wheel brings, and the package that has it."""
+
+    gpu: str
+    file: str
+    apt: str
+
+
+@dataclass(frozen=True)
+class CpuSettings:
+    """How a CPU server uses its cores."""
+
+    max_cores: int
+    env: dict[str, str]
+    flags: list[str]
+    why: str
+
+
+@dataclass(frozen=True)
+class PackagedModel:
+    """A model whose weights come inside a Python package."""
+
+    name: str
+    about: str
+    distribution: str
+    version: str
+    wheel_sha256: str
+    file: str
+    file_sha256: str
+    size: int
+    sampling: dict[str, float]
+
+    @property
+    def made_from(self) -> str:
+        """What the manifest of its converted folder must say."""
+        return f"{self.file_sha256} {json.dumps(self.sampling)}"
+
+
+def engine(gpu: str) -> Engine:
+    """The engine for a kind of hardware."""
+    for row in load_rows(Engine, "engines.toml", "engine"):
+        if row.gpu == gpu:
+            return row
+    raise NotSupported(f"no vLLM engine is known for GPU={gpu} in a venv", fix=_planned(gpu))
+
+
+def image(gpu: str, here: Iterable[str] = ()) -> Image:
+    """The image for a kind of hardware: the first one that is here, else the first row."""
+    rows = [row for row in load_rows(Image, "images.toml", "image") if row.gpu == gpu]
+    if not rows:
+        raise NotSupported(f"no container image is known for GPU={gpu}", fix=_planned(gpu))
+    present = set(here)
+    return next((row for row in rows if row.reference in present), rows[0])
+
+
+def images(gpu: str) -> list[str]:
+    """Every image for a kind of hardware, the wanted one first."""
+    return [row.reference for row in load_rows(Image, "images.toml", "image") if row.gpu == gpu]
+
+
+def require_served(gpu: str, runtime: str) -> None:
+    """Refuse a combination that `up` cannot start.
+
+    Raises:
+        NotSupported: and says what is missing for it.
+    """
+    if served(gpu, runtime):
+        return
+    able = sorted({row["gpu"] for row in load_file("support.toml")["serve"]})
+    raise NotSupported(
+        f"GPU={gpu} with RUNTIME={runtime} cannot be started by this version",
+        why=f"it still lacks {_planned(gpu) or 'a row in data/support.toml'}",
+        fix=f"What can be started today: --gpu {', '.join(able)}.",
+    )
+
+
+def served(gpu: str, runtime: str) -> bool:
+    """Whether `up` can start this hardware in this runtime."""
+    return {"gpu": gpu, "runtime": runtime} in load_file("support.toml")["serve"]
+
+
+def servable(gpu: str) -> bool:
+    """Whether any runtime can start this kind of hardware."""
+    return any(row["gpu"] == gpu for row in load_file("support.toml")["serve"])
+
+
+def _planned(gpu: str) -> str:
+    rows = load_file("support.toml")["planned"]
+    return next((str(row["missing"]) for row in rows if row["gpu"] == gpu), "")
+
+
+def cpu_support(machine: str) -> CpuSupport:
+    """What a processor of this architecture must have."""
+    rows = load_rows(CpuSupport, "support.toml", "cpu")
+    for row in rows:
+        if row.machine == machine:
+            return row
+    known = ", ".join(row.machine for row in rows)
+    raise NotSupported(f"vLLM on {machine} processors is not known", why=f"known: {known}")
+
+
+def libraries(gpu: str) -> list[Library]:
+    """System libraries an engine needs."""
+    return [row for row in load_rows(Library, "support.toml", "library") if row.gpu == gpu]
+
+
+def cpu_settings(cores: int) -> CpuSettings:
+    """How a server should use so many cores."""
+    rows = load_rows(CpuSettings, "cpu_settings.toml", "settings")
+    return next(row for row in rows if cores <= row.max_cores)
+
+
+def packaged_models() -> dict[str, PackagedModel]:
+    """Models that need no hub, by name."""
+    return {row.name: row for row in load_rows(PackagedModel, "models.toml", "model")}
