@@ -7,7 +7,9 @@ from lifecycle import facts, tables
 from lifecycle.backend import Backend
 from lifecycle.errors import ConfigError, HostNotReady
 from lifecycle.host import Host, Server
+from lifecycle.machine import Here
 from lifecycle.paths import ROOT, Paths, paths
+from lifecycle.shell import Shell
 from lifecycle.steps import amd
 
 FAMILIES = ("cpu", "cuda", "rocm")
@@ -62,7 +64,7 @@ def to_stop(gpu: str, where: Paths) -> list[str]:
 def to_start(gpu: str) -> tuple[Backend, str]:
     """The backend `up` means, and why, when the user left the choice to us."""
     if gpu == "auto":
-        return _automatic()
+        return _automatic(_hardware())
     if gpu in backends.names(ROOT) or gpu not in FAMILIES:
         return load(gpu), ""
     members = [one for one in readable() if one.gpu == gpu]
@@ -80,10 +82,8 @@ def for_machine(gpu: str, host: Host) -> Backend:
     """The backend a look at the machine is about: the named one, else what suits it."""
     if gpu != "auto":
         return to_start(gpu)[0]
-    radeon = any(not card.integrated for card in amd.cards(host))
-    family = "cuda" if host.nvidia.gpus else "rocm" if radeon else "cpu"
     some = readable()
-    return next((one for one in some if one.gpu == family), some[0])
+    return _suiting(some, host) or some[0]
 
 
 def running(gpu: str, where: Paths) -> Backend:
@@ -121,13 +121,42 @@ def states(some: list[Backend], where: Paths) -> list[tuple[Backend, Server]]:
     return [(one, facts.server.look(one, where)) for one in some]
 
 
-def _automatic() -> tuple[Backend, str]:
-    candidates = sorted(readable(), key=lambda one: one.gpu == "cpu")
-    chosen = next((one for one in candidates if tables.serving.servable(one.gpu)), None)
+def _automatic(host: Host) -> tuple[Backend, str]:
+    some = readable()
+    able = [one for one in some if tables.serving.servable(one.gpu)]
+    best, chosen = _suiting(some, host), _suiting(able, host)
     if chosen is None:
-        raise ConfigError("no file in env/ can be started by this version", fix="Add env/cpu.env.")
-    passed = [one.name for one in candidates if not tables.serving.servable(one.gpu)]
-    why = f"--gpu auto is {chosen.name}"
-    if passed:
-        why += f" ({', '.join(passed)} cannot be started by this version yet)"
+        raise ConfigError(
+            f"no file in env/ suits this machine: there is {_card(host)[1]}",
+            fix="Add env/cpu.env, or name a backend: --gpu <name>.",
+        )
+    why = f"--gpu auto is {chosen.name}: there is {_card(host)[1]}"
+    if best and best.name != chosen.name:
+        why += f" ({best.name} cannot be started by this version yet)"
     return chosen, why
+
+
+def _suiting(some: list[Backend], host: Host) -> Backend | None:
+    """A backend for the machine's own card, by its name where several are; else one for the CPU."""
+    family, card = _card(host)
+    plain = card.lower().replace(" ", "")
+    members = [one for one in some if one.gpu == family]
+    named = [one for one in members if one.name.lower() in plain]
+    return next(iter([*named, *members, *(one for one in some if one.gpu == "cpu")]), None)
+
+
+def _card(host: Host) -> tuple[str, str]:
+    """Family and name of the card a server would use: one that answers before one that does not."""
+    radeons = [card for card in amd.cards(host) if not card.integrated]
+    mute = [one for one in host.windows.adapters if "NVIDIA" in one.name]
+    found = [
+        *(("cuda", card.name) for card in host.nvidia.gpus),
+        *(("rocm", card.name) for card in radeons),
+        *(("cuda", adapter.name) for adapter in mute),
+        *([("cuda", "an NVIDIA card that does not answer")] if host.nvidia.problem else []),
+    ]
+    return found[0] if found else ("cpu", "no graphics card")
+
+
+def _hardware() -> Host:
+    return facts.hardware(Here(Shell()))

@@ -36,8 +36,20 @@ from lifecycle.machine import LIMIT, Machine, side_by_side
 from lifecycle.paths import Paths
 
 
+def hardware(machine: Machine) -> Host:
+    """Which graphics cards there are, and nothing else. Never raises."""
+    here = os.look(machine)
+    below = windows.look(machine, here)
+    nvidias, radeons = nvidia.look(machine, here), amd.look(machine, here)
+    return Host(os=here, windows=below, nvidia=nvidias, amd=radeons)
+
+
 def gather(backend: Backend, paths: Paths, machine: Machine) -> Host:
     """What the start of this backend depends on, and nothing else. Never raises."""
+    if backend.gpu != "cpu":
+        # A card is reached through half of the machine: driver, Windows, ROCm, Docker.
+        whole = with_backend(survey(paths, machine), backend, paths, machine)
+        return replace(whole, secrets_mode=secrets.mode(paths), api_key=secrets.key(paths))
     return replace(
         _of_backend(backend, paths, machine),
         os=os.look(machine),

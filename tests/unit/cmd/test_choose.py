@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle import facts
+from lifecycle import facts, tables
 from lifecycle.backend import Backend
 from lifecycle.cmd import choose
 from lifecycle.errors import ConfigError, HostNotReady
-from lifecycle.host import Launch, Server
+from lifecycle.host import Adapter, Amd, Gpu, Host, Launch, Nvidia, Os, Server, Windows
 from lifecycle.paths import Paths
 from tests.unit.given import Checkout
 
@@ -17,6 +17,7 @@ from tests.unit.given import Checkout
 @pytest.fixture(autouse=True)
 def here(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     monkeypatch.setattr(choose, "ROOT", checkout.root)
+    monkeypatch.setattr(choose, "_hardware", Host)
     checkout.env("4090", "GPU=cuda\nPORT=8001\nMODEL=m\n")
     return checkout
 
@@ -37,16 +38,61 @@ def alive(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     return names
 
 
-def test_auto_is_the_first_that_can_be_started_and_says_who_was_passed_by() -> None:
+def chosen_on(host: Host, monkeypatch: pytest.MonkeyPatch, *able: str) -> tuple[str, str]:
+    """What `auto` means on a machine, and why.
+
+    Args:
+        able: kinds of hardware that can be started.
+    """
+    monkeypatch.setattr(choose, "_hardware", lambda: host)
+    monkeypatch.setattr(tables.serving, "servable", lambda gpu: gpu in (*able, "cpu"))
     chosen, why = choose.to_start("auto")
-    assert chosen.name == "cpu"
-    assert why == "--gpu auto is cpu (4090 cannot be started by this version yet)"
+    return chosen.name, why
 
 
-def test_auto_without_anything_that_can_be_started_is_an_error(here: Checkout) -> None:
+NOTHING = Host(os=Os("linux", "x86_64"))
+RTX = Host(os=Os("linux", "x86_64"), nvidia=Nvidia(gpus=(Gpu("NVIDIA GeForce RTX 4090"),)))
+RADEON = Host(
+    os=Os("linux", "x86_64", wsl=True),
+    windows=Windows(reached=True, adapters=(Adapter("AMD Radeon RX 7900 XTX"),)),
+)
+MUTE = Host(os=Os("linux", "x86_64"), nvidia=Nvidia(problem="NVIDIA-SMI has failed"))
+RYZEN = Host(
+    os=Os("linux", "x86_64"), amd=Amd(gpus=(Gpu("AMD Raphael", integrated=True),), kfd=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("machine", "name", "why"),
+    [
+        (NOTHING, "cpu", "there is no graphics card"),
+        (RYZEN, "cpu", "there is no graphics card"),
+        (RTX, "4090", "there is NVIDIA GeForce RTX 4090"),
+        (MUTE, "3090", "there is an NVIDIA card that does not answer"),
+        (RADEON, "7900xtx", "there is AMD Radeon RX 7900 XTX"),
+    ],
+)
+def test_auto_is_what_suits_the_machine(
+    here: Checkout, monkeypatch: pytest.MonkeyPatch, machine: Host, name: str, why: str
+) -> None:
+    here.env("3090", "GPU=cuda\nPORT=8003\nMODEL=m\n")
+    here.env("7900xtx", "GPU=rocm\nPORT=8002\nMODEL=m\n")
+    said = f"--gpu auto is {name}: {why}"
+    assert chosen_on(machine, monkeypatch, "cuda", "rocm") == (name, said)
+
+
+def test_auto_says_which_better_one_it_passed_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    name, why = chosen_on(RTX, monkeypatch)
+    assert name == "cpu"
+    assert why.endswith("(4090 cannot be started by this version yet)")
+
+
+def test_auto_without_anything_that_suits_is_an_error(
+    here: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (here.root / "env" / "cpu.env").unlink()
-    with pytest.raises(ConfigError, match="can be started by this version"):
-        choose.to_start("auto")
+    with pytest.raises(ConfigError, match="no file in env/ suits this machine"):
+        chosen_on(NOTHING, monkeypatch, "cuda")
 
 
 @pytest.mark.parametrize("name", ["cpu", "4090"])

@@ -25,6 +25,7 @@ def here(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     monkeypatch.setattr(choose, "ROOT", checkout.root)
     # Its own default for the checkout is the real one.
     monkeypatch.setattr(choose, "places", lambda: checkout.paths)
+    monkeypatch.setattr(choose, "_hardware", Host)
     return checkout.env("cpu", MODEL)
 
 
