@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -169,18 +170,42 @@ def _export_key(backend: Backend) -> str:
     return "export VLLM_API_KEY=$(sed -n 's/^VLLM_API_KEY=//p' .env)\n          "
 
 
-def servers(rows: list[tuple[Backend, Server]]) -> None:
-    """One line per backend."""
+def servers(
+    rows: list[tuple[Backend, Server]], vram: Mapping[str, tuple[int, int]] | None = None
+) -> None:
+    """One line per backend.
+
+    Args:
+        vram: bytes in use and in all, of the cards of each kind of hardware.
+    """
+    shown = vram or {}
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("backend", "phase", "model", "endpoint", "runtime", "pid", "RAM", "up"):
+    for name in (
+        "backend",
+        "phase",
+        "model",
+        "endpoint",
+        "runtime",
+        "pid",
+        "RAM",
+        "up",
+        *(["VRAM"] if shown else []),
+    ):
         table.add_column(name, overflow="fold")
     for backend, server in rows:
-        table.add_row(*_cells(backend, server))
+        cells = _cells(backend, server)
+        if shown:
+            cells.append(_vram(shown.get(backend.gpu)) if server.alive else "")
+        table.add_row(*cells)
     out.print(table)
     for backend, server in rows:
         if server.detail:
             out.print(f"\n{backend.name}: {escape(server.detail)}", soft_wrap=True)
             out.print(f"[dim]log: {escape(server.log)}[/]", soft_wrap=True)
+
+
+def _vram(card: tuple[int, int] | None) -> str:
+    return f"{card[0] / GIB:.1f} of {card[1] / GIB:.1f} GiB" if card else "unknown"
 
 
 def _cells(backend: Backend, server: Server) -> list[str]:

@@ -60,9 +60,11 @@ def status(context: Context, gpu: str = "", *, json: bool = False, verbose: bool
     some = [choose.to_start(gpu)[0]] if gpu else choose.readable()
     rows = choose.states(some, choose.places())
     if json:
-        report.document({"backends": [_as_data(*row, verbose=verbose) for row in rows]})
+        vram = _vram(rows)
+        data = [_as_data(*row, vram=vram.get(row[0].gpu), verbose=verbose) for row in rows]
+        report.document({"backends": data})
         return
-    report.servers(rows)
+    report.servers(rows, _vram(rows))
     if verbose:
         for backend, _ in rows:
             report.settings(backend)
@@ -173,7 +175,31 @@ def _shell(context: Context) -> "Shell":
     return Shell(dry=dry(context), say=report.line)
 
 
-def _as_data(backend: "Backend", server: "Server", *, verbose: bool) -> dict[str, object]:
+def _vram(rows: "list[tuple[Backend, Server]]") -> dict[str, tuple[int, int]]:
+    """Bytes in use and in all of the cards that running servers use; by kind of hardware.
+
+    Of the whole card: the desktop's part counts too, and WSL tells no other number.
+    """
+    from lifecycle import facts
+    from lifecycle.machine import Here
+    from lifecycle.shell import Shell
+
+    used = {backend.gpu for backend, server in rows if server.alive and backend.gpu != "cpu"}
+    if not used:
+        return {}
+    host = facts.hardware(Here(Shell()))
+    cards = {"cuda": host.nvidia.gpus, "rocm": host.amd.gpus}
+    known = {gpu: [card for card in cards[gpu] if card.total and card.free] for gpu in used}
+    return {
+        gpu: (sum(card.total - card.free for card in some), sum(card.total for card in some))
+        for gpu, some in known.items()
+        if some
+    }
+
+
+def _as_data(
+    backend: "Backend", server: "Server", *, vram: tuple[int, int] | None, verbose: bool
+) -> dict[str, object]:
     from lifecycle import report
 
     data: dict[str, object] = {
@@ -188,6 +214,8 @@ def _as_data(backend: "Backend", server: "Server", *, verbose: bool) -> dict[str
         "uptime_seconds": round(time.time() - server.since) if server.alive else None,
         "restarts": server.restarts,
         "memory_bytes": server.memory or None,
+        "vram_used_bytes": vram[0] if vram and server.alive else None,
+        "vram_total_bytes": vram[1] if vram and server.alive else None,
         "detail": server.detail,
         "log": server.log,
     }

@@ -6,7 +6,7 @@ import pytest
 
 from lifecycle import report
 from lifecycle.errors import HostNotReady
-from lifecycle.host import Server
+from lifecycle.host import GIB, Server
 from lifecycle.step import Step
 from tests.unit.given import KEY, backend, running
 
@@ -147,3 +147,12 @@ def test_a_plan_at_work_tells_state_reason_phases_and_end(capsys: Captured) -> N
 
 def test_a_backend_shown_by_mistake_shows_no_secret() -> None:
     assert KEY not in f"{SECRETIVE} {SECRETIVE!r} {running(SECRETIVE)!r}"
+
+
+def test_memory_of_a_card_is_shown_where_a_server_uses_one(capsys: Captured) -> None:
+    served = backend("4090", GPU="cuda", RUNTIME="docker")
+    report.servers([(served, running(backend()))], {"cuda": (22 * GIB, 24 * GIB)})
+    report.servers([(served, running(backend()))])
+    with_card, without = capsys.readouterr().out.split("backend")[1:]
+    assert "22.0 of 24.0 GiB" in with_card
+    assert "VRAM" not in without

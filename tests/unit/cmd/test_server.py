@@ -144,6 +144,8 @@ def test_status_as_json_tells_a_running_server(machine: dict[str, Host], capsys:
         "name": "cpu", "gpu": "cpu", "runtime": "venv", "phase": "ready",
         "url": "http://127.0.0.1:8000/v1", "model": "smollm2-135m-instruct",
         "models": ["smollm2-135m-instruct"], "pid": 42, "restarts": 1, "memory_bytes": 5,
+        "vram_used_bytes": None,
+        "vram_total_bytes": None,
         "detail": "", "log": "/x.log",
     }  # fmt: skip
 
