@@ -1,0 +1,252 @@
+"""What the doctor and the setup commands say about machines nobody here owns."""
+
+import functools
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from lifecycle import recording
+from lifecycle.machine import LIMIT, Replay, run_key
+from lifecycle.shell import Output
+from lifecycle.steps import findings
+from lifecycle.steps.findings import ADVICE, OK, PERSON, WORK
+from tests.unit import recorded
+from tests.unit.recorded import FOLDER, NAMES, asked_with, findings_of, machine
+from tests.unit.simulated import Simulated
+
+Answer = TypeVar("Answer")
+
+AT_LEAST = 24
+"""Machines that issue 3 asks for."""
+BROKEN: dict[str, str] = {
+    # Faults of the steps that a machine has shown; strict, so that mending them is noticed.
+    "wsl2-docker-socket-of-root": "setup.cuda restarts docker.service, Rancher Desktop has none",
+}
+HEALTHY = (
+    "cpu-avx512-healthy", "cpu-ryzen-igpu", "debian-12-root-no-systemd", "docker-vendor-healthy",
+    "native-4090-ryzen-igpu", "wsl2-4090-ryzen-igpu",
+    "native-4090-healthy", "native-7900xtx-healthy", "wsl2-4090-desktop", "wsl2-4090-healthy",
+    "wsl2-7900xtx-legacy-healthy", "wsl2-7900xtx-rocdxg-healthy", "wsl2-chinese", "wsl2-german",
+)  # fmt: skip
+DECISIVE = {
+    # Machine: how the doctor sees it, a part of the line's name, a part of what stands below it.
+    # Kept by hand beside the golden files: writing those anew must not hide that one went missing.
+    "arm-server": (OK, "instruction sets vLLM needs", ""),
+    "cpu-4-gib": (PERSON, "RAM for the model", "1.2 of 3.8 GiB are free"),
+    "cpu-avx512-healthy": (OK, "instruction sets that make vLLM fast", "avx512f"),
+    "cpu-no-avx2": (PERSON, "instruction sets vLLM needs", "lacks avx2"),
+    "cpu-no-avx512": (ADVICE, "instruction sets that make vLLM fast", "lacks avx512f"),
+    "cpu-ryzen-igpu": (WORK, "the engine vllm-cpu", "inv up --gpu cpu"),
+    "debian-12-bare": (WORK, "the engine vllm-cpu", "inv up --gpu cpu"),
+    "debian-12-root-no-systemd": (WORK, "answers at", "inv up --gpu cpu"),
+    "debian-13-bare": (WORK, "the engine vllm-cpu", "inv up --gpu cpu"),
+    "debian-13-root-no-systemd": (WORK, "the engine vllm-cpu", "inv up --gpu cpu"),
+    "docker-compose-v1": (WORK, "Docker Engine and Compose v2 are installed", "1.29.2"),
+    "docker-context-elsewhere": (PERSON, "docker means the engine of this machine", "work"),
+    "docker-denied": (WORK, "this account is in it", "inv setup.docker"),
+    "docker-denied-until-login": (PERSON, "in force here", "Log out and in again"),
+    "docker-vendor-healthy": (OK, "Compose v2 answer", "Engine 28.5.1"),
+    "fedora-cpu": (ADVICE, "through a tailnet", "https://tailscale.com/download"),
+    "native-4090-driver-mismatch": (PERSON, "an NVIDIA card answers", "Restart the machine."),
+    "native-4090-healthy": (OK, "a container sees the card", "driver 580.95.05"),
+    "native-4090-no-driver": (PERSON, "an NVIDIA card answers", "ubuntu-drivers install"),
+    "native-4090-no-libcuda": (ADVICE, "libcuda.so.1", "libnvidia-compute"),
+    "native-4090-no-toolkit": (WORK, "NVIDIA Container Toolkit", "cannot pass a card on"),
+    "native-4090-ryzen-igpu": (OK, "an NVIDIA card answers", "RTX 4090"),
+    "native-7900xtx-bare": (WORK, "ROCm is installed (native", "inv setup.rocm"),
+    "native-7900xtx-fedora": (PERSON, "Docker Engine and Compose v2 are installed", "Fedora"),
+    "native-7900xtx-healthy": (OK, "ROCm lists the card", "gfx1100"),
+    "native-7900xtx-igpu": (ADVICE, "no other AMD graphics", "HIP_VISIBLE_DEVICES=1"),
+    "native-7900xtx-not-in-render": (WORK, "groups render and video", "inv setup.rocm"),
+    "native-strix-halo": (OK, "there is an AMD card that vLLM runs on", "gfx1151"),
+    "native-tailscale-logged-out": (ADVICE, "through a tailnet", "nobody is logged in"),
+    "native-vm-avx-masked": (PERSON, "instruction sets the GPU images need", "lacks avx"),
+    "podman-as-docker": (PERSON, "nothing stands in the way of docker.io", "podman-docker"),
+    "port-taken": (PERSON, "port 8000 is free", "process 4711 (python3)"),
+    "windows-11-7900xtx": (WORK, "WSL is installed", "inv setup.wsl"),
+    "windows-11-distro-wsl1": (WORK, "Ubuntu-24.04 runs as WSL 2", "inv setup.wsl"),
+    "windows-11-no-distribution": (WORK, "Ubuntu-24.04 is installed", "inv setup.wsl"),
+    "windows-11-no-wsl": (WORK, "WSL is installed", "Windows has no WSL yet"),
+    "windows-11-ready": (OK, "Ubuntu-24.04 runs as WSL 2", ""),
+    "windows-11-virtualization-off": (PERSON, "WSL works", "BIOS/UEFI"),
+    "wsl1": (PERSON, "runs as WSL 2", "wsl --set-version Ubuntu-24.04 2"),
+    "wsl2-4090-bare": (WORK, "NVIDIA Container Toolkit", "inv setup.cuda"),
+    "wsl2-4090-desktop": (OK, "Docker Engine and Compose v2 answer", "Docker Desktop 28.5.1"),
+    "wsl2-4090-desktop-stopped": (PERSON, "Compose v2 answer", "Start Docker Desktop in Windows"),
+    "wsl2-4090-driver-572-cuda-12.8": (PERSON, "the driver runs the image's CUDA", "572.83"),
+    "wsl2-4090-driver-575": (PERSON, "the driver runs the image's CUDA", "v0.33.0-cu129"),
+    "wsl2-4090-driver-too-old": (PERSON, "the driver runs the image's CUDA", "no build for this"),
+    "wsl2-4090-healthy": (OK, "a container sees the card", "driver 581.42"),
+    "wsl2-4090-linux-driver": (PERSON, "no Linux display driver", "apt-get purge"),
+    "wsl2-4090-no-loader-path": (WORK, "libcuda.so.1", "inv setup.cuda"),
+    "wsl2-4090-no-toolkit": (WORK, "Docker knows NVIDIA's runtime", "inv setup.cuda"),
+    "wsl2-4090-ryzen-igpu": (OK, "an NVIDIA card answers", "RTX 4090"),
+    "wsl2-4090-toolkit-old": (WORK, "NVIDIA Container Toolkit", "1.14.3 is installed"),
+    "wsl2-7900xtx-adrenalin-old": (PERSON, "Adrenalin 26.2.2 or newer", "24.12.1"),
+    "wsl2-7900xtx-bare": (WORK, "ROCm is installed (wsl-rocdxg", "inv setup.rocm"),
+    "wsl2-7900xtx-debian": (PERSON, "ROCm packages for this distribution", "this is trixie"),
+    "wsl2-7900xtx-igpu": (ADVICE, "no other AMD graphics", "HIP_VISIBLE_DEVICES=1"),
+    "wsl2-7900xtx-rocm-7.0": (PERSON, "wsl-rocdxg works with", "no way into WSL2"),
+    "wsl2-7900xtx-jammy": (WORK, "ROCm is installed (wsl-rocdxg", "inv setup.rocm"),
+    "wsl2-7900xtx-legacy-healthy": (OK, "ROCm is installed (wsl-legacy", "ROCm 6.4.2"),
+    "wsl2-7900xtx-legacy-no-runtime": (WORK, "ROCm is installed (wsl-legacy", "lacks hsa-runtime"),
+    "wsl2-7900xtx-librocdxg-too-old": (WORK, "librocdxg is installed", "1.2.1 is not known"),
+    "wsl2-7900xtx-no-librocdxg": (WORK, "librocdxg is installed", "it is not installed"),
+    "wsl2-7900xtx-rocdxg-healthy": (OK, "librocdxg is installed", "1.2.2 with ROCm 7.2.1"),
+    "wsl2-7900xtx-shadowed": (WORK, "nothing hides AMD's own libraries", "libhsakmt1"),
+    "wsl2-7900xtx-windows-10": (PERSON, "Windows is 11", "10.0.19045"),
+    "wsl2-chinese": (OK, "WSL is new enough to keep", "2.9.4"),
+    "wsl2-cpu-intel-igpu": (WORK, "the engine vllm-cpu", "inv up --gpu cpu"),
+    "wsl2-crlf": (PERSON, "Unix line ends", "env/4090.env, inv"),
+    "wsl2-docker-socket-of-root": (WORK, "this account is in it", "belongs to root alone"),
+    "wsl2-german": (OK, "the distribution stays up without a window", "-1"),
+    "wsl2-gtx-1080-ti": (PERSON, "kernels for the card", "compute capability 6.1"),
+    "wsl2-interop-off": (ADVICE, "Windows' programs can be started", "enabled=true"),
+    "wsl2-kernel-too-old": (PERSON, "the kernel of WSL is new enough", "wsl --update"),
+    "wsl2-memory-15-gib": (ADVICE, "WSL may use enough of the RAM", "15.3 of about 31 GiB"),
+    "wsl2-memory-8-gib-taken": (ADVICE, "WSL may use enough of the RAM", "memory=47GB"),
+    "wsl2-port-reserved": (PERSON, "port 8000 is not reserved", "7951 to 8050"),
+    "wsl2-project-on-c": (PERSON, "on a Linux disk", "/mnt/c/llm/project"),
+    "wsl2-rtx-2080-ti": (ADVICE, "calculates in bfloat16", "DTYPE=float16"),
+    "wsl2-rtx-5090-old-driver": (PERSON, "the driver runs the image's CUDA", "572.16"),
+    "wsl2-rx-7600-xt": (PERSON, "AMD card that vLLM runs on", "gfx1102"),
+    "wsl2-tailscale-both": (ADVICE, "Windows alone holds the tailnet", "as two machines"),
+    "wsl2-tailscale-inside": (ADVICE, "large packets", "1280"),
+    "wsl2-tailscale-stopped": (ADVICE, "through a tailnet", "switched off"),
+    "wsl2-without-systemd": (ADVICE, "systemd runs", "inv setup.wsl"),
+    "wsl2-wslconfig-8gb": (ADVICE, "stays up without a window", "15 s"),
+}  # fmt: skip
+
+FORESEEN = (
+    # Failures people had which a look at the machine could have foreseen.
+    "cpu-image-avx512-sigill", "cpu-ucx-avx-fatal", "cuda-bf16-cc75", "cuda-cc-below-70",
+    "cuda-fa2-turing", "cuda-libcuda-so-not-found-triton", "cuda-sm120-no-kernel",
+    "docker-no-device-driver-linux", "docker-no-device-driver-nvidia-wsl",
+    "docker-not-found-wsl-desktop-stopped", "docker-not-found-wsl1",
+    "docker-podman-cdi-unresolvable", "docker-sock-permission",
+    "docker-sock-permission-root-root-wsl", "driver-804-forward-compat",
+    "driver-cuda124-requirement", "driver-cuda129-requirement-http500",
+    "net-port-in-use-compose", "net-port-windows-excluded-range", "rocm-igpu-invalid-image-7900xt",
+    "rocm-strix-invalid-device-function", "rocm-wsl-kfd-missing-ollama", "ts-serve-config-denied",
+    "ts-wsl-mtu-ssh-hang", "wsl-driver555-named-symbol", "wsl-kernel-too-old-no-nvidia-driver",
+    "wsl-killed-ram-llama30b", "wsl-libcuda-oserror", "wsl-no-adapters-wsl1", "wsl-oomkill-dmesg",
+)  # fmt: skip
+
+
+class Listening(Replay):
+    """A recorded machine that remembers what it was asked."""
+
+    def __init__(self, on: Replay, heard: set[str]) -> None:
+        super().__init__(on._answers)
+        self.heard = heard
+
+    def run(self, *argv: str, limit: float = LIMIT, keep: bool = False) -> Output:
+        self.heard.add(run_key(argv))
+        return super().run(*argv, limit=limit, keep=keep)
+
+    def text(self, path: str | Path) -> str | None:
+        self.heard.add(f"file: {path}")
+        return super().text(path)
+
+    def names(self, folder: str | Path) -> tuple[str, ...]:
+        self.heard.add(f"folder: {folder}")
+        return super().names(folder)
+
+    def exists(self, path: str | Path) -> bool:
+        self.heard.add(f"exists: {path}")
+        return super().exists(path)
+
+    def ask(self, key: str, absent: Answer, question: Callable[[], Answer]) -> Answer:
+        self.heard.add(f"ask: {key}")
+        return super().ask(key, absent, question)
+
+
+@functools.cache
+def heard() -> frozenset[str]:
+    """Everything that facts ask any of the machines."""
+    keys: set[str] = set()
+    for name in NAMES:
+        recorded.plan(Listening(machine(name), keys), asked_with(name))
+    return frozenset(keys)
+
+
+def golden(name: str, file: str, text: str) -> None:
+    place = FOLDER / name / file
+    if os.environ.get("UPDATE_GOLDEN"):
+        place.write_text(text)
+    assert place.read_text() == text, f"UPDATE_GOLDEN=1 writes {place.name} anew; read it then"
+
+
+@pytest.mark.parametrize("case", FORESEEN)
+def test_each_failure_that_could_be_foreseen_has_its_machine(case: str) -> None:
+    first_lines = [recorded.text(name).splitlines()[0] for name in NAMES]
+    assert any(re.search(rf"\b{case}\b(?!-)", line) for line in first_lines)
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(NAMES) >= AT_LEAST
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_says_where_it_is_from(name: str) -> None:
+    assert re.match(r"# (recorded \d{4}-\d\d-\d\d|constructed from \S)", recorded.text(name))
+
+
+@pytest.mark.parametrize("name", sorted(one.name for one in FOLDER.iterdir() if one.is_dir()))
+def test_every_answer_of_a_machine_is_one_that_somebody_asks_for(name: str) -> None:
+    own = recording.parse(recorded.text(name))
+    assert sorted(own.keys() - heard()) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_doctor_says_what_is_there_and_what_is_missing(name: str) -> None:
+    golden(name, "doctor.txt", recorded.table(machine(name), asked_with(name)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_setup_commands_do_what_is_missing(name: str) -> None:
+    golden(name, "setup.txt", recorded.commands(machine(name), asked_with(name)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_doctor_names_what_this_machine_is_here_for(name: str) -> None:
+    state, part, below = DECISIVE[name]
+    lines = {one.name: one for one in findings_of(name) if part in one.name}
+    assert [one.state for one in lines.values()] == [state]
+    (line,) = lines.values()
+    assert below in f"{line.detail}\n{line.fix}"
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_on_a_healthy_machine_nobody_has_to_do_anything(name: str) -> None:
+    said = findings_of(name)
+    assert [
+        one for one in said if one.state in {PERSON, ADVICE} and "tailnet" not in one.name
+    ] == []
+    assert {one.fix for one in said if one.state == WORK} <= {"inv up --gpu cpu"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_once_applied_there_is_nothing_left_to_do(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    if name in BROKEN:
+        request.applymarker(pytest.mark.xfail(reason=BROKEN[name], strict=True))
+    simulated = Simulated(machine(name), asked_with(name))
+    simulated.set_up()
+    again = [
+        (command, step.name, step.missing(simulated.host()))
+        for command, step in simulated.unreached()
+        if step.actions
+    ]
+    assert again == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_persons_part_says_what_to_do(name: str) -> None:
+    for one in findings_of(name):
+        assert one.state == findings.OK or one.fix, one.name
