@@ -147,7 +147,10 @@ def _suiting(some: list[Backend], host: Host) -> Backend | None:
 
 def _card(host: Host) -> tuple[str, str]:
     """Family and name of the card a server would use: one that answers before one that does not."""
-    radeons = [card for card in amd.cards(host) if not card.integrated]
+    best = amd.best(host)
+    # Of graphics in the processor only those somebody builds vLLM for (Strix Halo).
+    served = best is not None and bool(best.images)
+    radeons = [card for card in amd.cards(host) if served or not card.integrated]
     mute = [one for one in host.windows.adapters if "NVIDIA" in one.name]
     found = [
         *(("cuda", card.name) for card in host.nvidia.gpus),

@@ -28,8 +28,7 @@ def steps(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step
     """Every state this backend needs on this machine, and what would be good to have."""
     return _once(
         [
-            *system.steps(host),
-            *wsl.steps(host, paths),
+            *_system(host, paths),
             *checkout.steps(host),
             *_hardware(backend, paths, host),
             *([wsl.port(backend.port)] if host.windows.reached else []),
@@ -42,6 +41,12 @@ def steps(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step
 def startable(backend: Backend) -> bool:
     """Whether this version can start the backend at all, on any machine."""
     return tables.serving.served(backend.gpu, backend.runtime)
+
+
+def _system(host: Host, paths: Paths) -> list[Step]:
+    """On Windows itself the way into WSL comes first: there is no other way to Linux."""
+    here, way = system.steps(host), wsl.steps(host, paths)
+    return [*way, *here] if host.os.system == "win32" else [*here, *way]
 
 
 def _hardware(backend: Backend, paths: Paths, host: Host) -> list[Step]:

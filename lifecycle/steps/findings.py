@@ -48,7 +48,8 @@ def _examine(step: Step, host: Host) -> Finding:
     if not why:
         return Finding(step.name, OK, step.found(host))
     if step.advice:
-        return Finding(step.name, ADVICE, why, step.by or step.fix, step.by)
+        by = step.by if step.actions else ""
+        return Finding(step.name, ADVICE, why, by or step.fix, by)
     if step.actions and step.by:
         return Finding(step.name, WORK, why, step.by, step.by)
     return Finding(step.name, PERSON, why, step.fix, "")
