@@ -71,7 +71,8 @@ def bench(session: nox.Session) -> None:
 @nox.session(name="local-image", default=False, venv_backend="none")
 def local_image(session: nox.Session) -> None:
     """Build the CPU image from the engine venv, without any registry."""
-    (row,) = tomllib.loads((DATA / "engines.toml").read_text())["engine"]
+    rows = tomllib.loads((DATA / "engines.toml").read_text())["engine"]
+    row = next(row for row in rows if row["gpu"] == "cpu")
     data_home = os.environ.get("XDG_DATA_HOME", "~/.local/share")
     home = os.environ.get("LIFECYCLE_HOME", f"{data_home}/vllm-lifecycle")
     engine = Path(home).expanduser() / "engines" / f"{row['gpu']}-{row['version']}"
@@ -94,15 +95,18 @@ def lock(session: nox.Session) -> None:
     }.items():
         target = f"requirements/{name}.txt"
         session.run(*compile_, *plain, "--generate-hashes", *what, "-o", target)
-    wheels = os.environ.get("PIP_FIND_LINKS")
-    found = ("--find-links", wheels) if wheels else ("--torch-backend", "cpu")
-    overrides = ("--override", str(DATA / "engine-cpu.overrides"))
-    engine = DATA / "engine-cpu.lock"
-    session.run(
-        *compile_, *plain, "--generate-hashes", *found, *overrides,
-        str(DATA / "engine-cpu.in"), "-o", str(engine),
-    )  # fmt: skip
-    engine.write_text(loosen_torch(engine.read_text()))
+    for gpu in ("cpu", "cuda"):
+        # PyTorch for CUDA is in the default index, that for the CPU in its own or on this machine.
+        wheels = os.environ.get("PIP_FIND_LINKS")
+        cpu_torch = ("--find-links", wheels) if wheels else ("--torch-backend", "cpu")
+        overrides = ("--override", str(DATA / f"engine-{gpu}.overrides"))
+        engine = DATA / f"engine-{gpu}.lock"
+        session.run(
+            *compile_, *plain, "--generate-hashes", *(cpu_torch if gpu == "cpu" else ()),
+            *overrides, str(DATA / f"engine-{gpu}.in"), "-o", str(engine),
+        )  # fmt: skip
+        if gpu == "cpu":
+            engine.write_text(loosen_torch(engine.read_text()))
 
 
 def loosen_torch(text: str) -> str:

@@ -2,11 +2,13 @@
 
 from invoke import Collection
 
-from lifecycle.cmd import chat, checks, doctor, onboard, server, setup
+from lifecycle.cmd import chat, checks, doctor, image, onboard, render, server, setup
 
 namespace = Collection(
     onboard.onboard,
     doctor.doctor,
+    image.pull,
+    render.render,
     server.up,
     server.down,
     server.restart,

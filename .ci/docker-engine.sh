@@ -90,6 +90,8 @@ install_missing() {
   command -v mmdebstrap >/dev/null || needed+=(mmdebstrap)
   # vLLM's CPU build opens it, and no wheel brings it.
   [[ $(ldconfig -p) == *libnuma.so.1* ]] || needed+=(libnuma1)
+  # What images are pulled from in tests.
+  command -v docker-registry >/dev/null || needed+=(docker-registry)
   mountpoint -q /sys/fs/cgroup || needed+=(cgroupfs-mount)
   if ((${#needed[@]})); then
     say "packages: installing ${needed[*]}"

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifecycle import errors, tables
-from lifecycle.keys import RESERVED_FLAGS, TABLE, Key, extra_arguments
+from lifecycle.keys import GPUS, RESERVED_FLAGS, TABLE, Key, extra_arguments
 from lifecycle.tables.cards import Card
+from lifecycle.tables.issues import Issue, issues
 from tasks import namespace
 
 FOLDER = Path(__file__).parent / "reference"
@@ -41,6 +42,8 @@ A value in the process environment or the root `.env` applies to every backend. 
 - An empty value counts as unset. It does not clear a value of a file with less precedence.
 - An unknown key, a key set twice, a bad value, or a `PORT` that two files share is an error
   (exit code 2) that names the file, the line and the key.
+- A key of other hardware is an error in `env/<name>.env`. In the root `.env` and the process
+  environment, which are for every backend, it counts for those it fits.
 """
 
 COMMANDS = """\
@@ -75,6 +78,18 @@ Verified says who stands behind a row: `hardware` (we ran it), `documented` (its
 `inv doctor --record DIR` writes what we need to know, without names, serials and tokens.
 """
 
+ISSUES = """\
+# Known issues
+
+What goes wrong with vLLM on some machines, and what `inv up` does about it
+(`lifecycle/data/known_issues.toml`, with the source and the date of each row). Each one it meets is
+printed in a line. `KNOWN_ISSUES_OFF=<name>` leaves the settings of one away. A value of yours comes
+before them.
+
+Verified says who stands behind a row: `hardware` (we ran it), `documented` (the vendor or vLLM's
+source says so), `reported` (others say so).
+"""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -96,12 +111,15 @@ def env_reference() -> str:
         HEADER, ENV,
         "## Keys of a backend\n",
         "Allowed in `env/<name>.env`, the root `.env` and the process environment.\n",
-        *_table(("Key", "Meaning", "Value", "Default", "vLLM flag"), map(_backend_row, backend)),
+        *_table(
+            ("Key", "Meaning", "Value", "Default", "GPU", "vLLM flag"), map(_backend_row, backend)
+        ),
         "\n## Keys of the machine\n",
         "Allowed in the root `.env` and the process environment only.\n",
         *_table(("Key", "Meaning", "Secret"), map(_machine_row, machine)),
         "\nA secret is never printed, never part of a command line, and never in a log.",
         "\n## Flags that `EXTRA_ARGS` must not hold\n",
+        "Nor any that the table above gives a key of its own on that hardware.\n",
         *_table(("Flag", "Why"), flags),
         "",
     ])  # fmt: skip
@@ -146,6 +164,28 @@ def hardware_reference() -> str:
     return "\n".join([HEADER, HARDWARE, *(line for lines in sections for line in lines), ""])
 
 
+def known_issues_reference() -> str:
+    """Every known issue, when it is met, and what is done about it."""
+    head = ("Name", "Met", "What happens", "What is done", "Where", "Verified")
+    return "\n".join([HEADER, ISSUES, *_table(head, map(_issue_row, issues())), ""])
+
+
+def _issue_row(row: Issue) -> tuple[str, ...]:
+    met = [", ".join(f"`{gpu}`" for gpu in row.gpus)]
+    met += [{"wsl": "WSL2", "native": "native Linux"}[row.system]] if row.system else []
+    met += [f"in a {row.runtimes[0]}"] if len(row.runtimes) == 1 else []
+    met += [f"cards {', '.join(f'`{arch}*`' for arch in row.archs)}"] if row.archs else []
+    met += [f"models with {', '.join(f'`{part}`' for part in row.models)}"] if row.models else []
+    met += [f"with {', '.join(f'`{what}`' for what in row.asks)}"] if row.asks else []
+    met += [f"vLLM from {row.since}"] if row.since else []
+    met += [f"vLLM below {row.below}"] if row.below else []
+    done = [f"`{name}={text}`" for name, text in row.environment.items()]
+    done += [f"`{flag} {text}`" for flag, text in row.flags.items()]
+    done += [f"Advice: {row.advice}"] if row.advice else []
+    cells = ("; ".join(met), row.why, "; ".join(done), ", ".join(row.links))
+    return (f"`{row.id}`", *cells, row.verified)
+
+
 def _card_row(card: Card) -> tuple[str, ...]:
     names = ", ".join(card.names) or f"any other {card.arch}"
     memory = f"{card.memory_gib:g} GiB" if card.memory_gib else "-"
@@ -157,7 +197,9 @@ def _backend_row(key: Key) -> tuple[str, ...]:
     value = key.check(PROBE).removeprefix("must be ") or "any text"
     value = "flags, but not those below" if key.check is extra_arguments else value
     default = "required" if key.required else _code(key.default)
-    return (f"`{key.name}`", key.doc, value, default, _code(key.flag))
+    gpus = "all" if key.gpus == GPUS else ", ".join(f"`{gpu}`" for gpu in key.gpus)
+    flag = _code(" ".join((*key.before, key.flag)))
+    return (f"`{key.name}`", key.doc, value, default, gpus, flag)
 
 
 def _machine_row(key: Key) -> tuple[str, ...]:
@@ -225,6 +267,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "env.md": env_reference,
     "exit-codes.md": exit_codes_reference,
     "hardware.md": hardware_reference,
+    "known-issues.md": known_issues_reference,
 }
 """The files in docs/reference/, and what is in them."""
 

@@ -12,7 +12,7 @@ from dotenv.parser import parse_stream
 
 from lifecycle.errors import ConfigError
 from lifecycle.host import GIB
-from lifecycle.keys import KEYS, Key
+from lifecycle.keys import KEYS, TEMPLATES, Key, owned
 
 REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 """`organisation/name` on the Hugging Face hub."""
@@ -76,6 +76,17 @@ class Backend:
         return self.get("SERVED_NAME") or self.model.rstrip("/").rsplit("/", 1)[-1]
 
     @property
+    def chat_template(self) -> str:
+        """Where the server finds the file of `CHAT_TEMPLATE`; "" when there is none."""
+        file = self.get("CHAT_TEMPLATE")
+        return f"{TEMPLATES}/{Path(file).name}" if file and self.runtime == "docker" else file
+
+    @property
+    def devices(self) -> tuple[int, ...]:
+        """Numbers of the cards it may use; none means all."""
+        return tuple(int(one) for one in self.get("DEVICES").split(",") if one)
+
+    @property
     def kv_cache_bytes(self) -> int:
         """RAM for the KV cache of a CPU server."""
         return int(float(self.get("KV_CACHE_GIB")) * GIB)
@@ -97,8 +108,16 @@ class Backend:
         flags: list[str] = []
         for key in KEYS.values():
             if key.flag and self.get(key.name):
-                flags += [key.flag, self.get(key.name)]
+                flags += [*key.before, key.flag, self._told(key)]
         return (*flags, *shlex.split(self.get("EXTRA_ARGS")))
+
+    def chosen(self, key: str) -> bool:
+        """Whether somebody set this key, be it to its default."""
+        return key in self.settings and self.settings[key].source != DEFAULT
+
+    def _told(self, key: Key) -> str:
+        """A value as vLLM must read it: in a container our files have other places."""
+        return self.chat_template if key.name == "CHAT_TEMPLATE" else self.get(key.name)
 
 
 def names(root: Path) -> list[str]:
@@ -110,7 +129,8 @@ def load(name: str, root: Path, environ: Mapping[str, str]) -> Backend:
     """Read one backend. Process environment beats root `.env` beats `env/<name>.env`.
 
     Raises:
-        ConfigError: unknown name or key, bad value, `$`, or a port two backends share.
+        ConfigError: unknown name or key, bad value, `$`, values that do not fit each other or the
+            hardware, or a port two backends share.
     """
     known = names(root)
     if name not in known:
@@ -127,7 +147,10 @@ def load(name: str, root: Path, environ: Mapping[str, str]) -> Backend:
     }
     _require(settings, name)
     _refuse_shared_port(name, known, root)
-    return Backend(name, settings)
+    settings = _applicable(settings, name)
+    _refuse_owned_flags(settings)
+    _refuse_more_cards_than_named(settings)
+    return Backend(name, _with_template(settings, root))
 
 
 def load_shared(root: Path, environ: Mapping[str, str], only: Iterable[str] = KEYS) -> Settings:
@@ -229,6 +252,56 @@ def _require(settings: Settings, name: str) -> None:
                 why=key.doc.replace("`", ""),
                 fix=f"Add a line {key.name}=… to env/{name}.env.",
             )
+
+
+def _applicable(settings: Settings, name: str) -> Settings:
+    """Without the keys of other hardware: those are for other backends, or a mistake."""
+    gpu = settings["GPU"].text
+    others = [key for key in settings if gpu not in KEYS[key].gpus]
+    for key in others:
+        # The root .env and the process environment are for every backend of this machine.
+        if settings[key].source.startswith(f"env/{name}.env:"):
+            raise ConfigError(
+                f"{settings[key].source}: {key} does not hold for GPU={gpu}",
+                why=f"it is for GPU={' and '.join(KEYS[key].gpus)}",
+                fix="Take the line out.",
+            )
+    return {key: setting for key, setting in settings.items() if key not in others}
+
+
+def _refuse_owned_flags(settings: Settings) -> None:
+    extra = settings.get("EXTRA_ARGS")
+    problem = owned(extra.text, settings["GPU"].text) if extra else ""
+    if extra and problem:
+        raise ConfigError(
+            f"{extra.source}: EXTRA_ARGS={extra.text}: {problem}",
+            why="a value has one place, so that it can be checked and shown",
+            fix="Take the flag out of EXTRA_ARGS and set the key.",
+        )
+
+
+def _refuse_more_cards_than_named(settings: Settings) -> None:
+    shared, devices = settings.get("TENSOR_PARALLEL"), settings.get("DEVICES")
+    if shared and devices and int(shared.text) > len(set(devices.text.split(","))):
+        raise ConfigError(
+            f"{shared.source}: TENSOR_PARALLEL={shared.text} needs as many cards as it says",
+            why=f"{devices.source} names {devices.text}",
+            fix="Name more cards in DEVICES, or lower TENSOR_PARALLEL.",
+        )
+
+
+def _with_template(settings: Settings, root: Path) -> Settings:
+    """The template's path in full: the server's own folder is another one."""
+    setting = settings.get("CHAT_TEMPLATE")
+    if setting is None:
+        return settings
+    file = root / setting.text
+    if not file.is_file():
+        raise ConfigError(
+            f"{setting.source}: CHAT_TEMPLATE={setting.text}: there is no file {file}",
+            fix="Give the path in full, or from the checkout's root.",
+        )
+    return {**settings, "CHAT_TEMPLATE": Setting(str(file), setting.source)}
 
 
 def _refuse_shared_port(name: str, known: Iterable[str], root: Path) -> None:

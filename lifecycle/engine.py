@@ -3,20 +3,32 @@
 import contextlib
 import errno
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from http.client import HTTPException
 from typing import Any
 
 import docker
 from docker.context import ContextAPI
 from docker.context.config import get_current_context_name
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import APIError, DockerException
+from requests import PreparedRequest, Response
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3.exceptions import HTTPError
 
+from lifecycle import tables
 from lifecycle.errors import HostNotReady
+from lifecycle.layers import Pull
 
 LIMIT = 10
 """Seconds for an answer of the engine."""
+SILENCE = 900
+"""Seconds without a word after which a pull hangs. Docker's containerd store may be silent while it
+unpacks (moby/moby#47108), and the largest layer of an image with CUDA or ROCm has several GiB."""
+WAITS = (2, 5, 10)
+"""Seconds before the further attempts at a pull."""
 LOCAL = "unix:///var/run/docker.sock"
 """Where the engine of this machine listens, unless somebody says otherwise."""
 TOLD = ("ServerVersion", "OperatingSystem", "DockerRootDir", "SecurityOptions", "CDISpecDirs",
@@ -119,29 +131,112 @@ def log(container_name: str, lines: int) -> str:
     return raw.decode("utf-8", "replace")
 
 
-def pull(reference: str, on_line: Callable[[str], None]) -> None:
-    """Fetch an image.
+def pull(reference: str, watch: Callable[[Pull], None], waits: Sequence[float] = WAITS) -> None:
+    """Fetch an image, with the credentials of `docker login`.
+
+    Within one attempt the engine itself tries a layer again and goes on in its middle. Of an
+    attempt that failed it keeps nothing (26.1, classic image store, seen in our tests).
+
+    Args:
+        watch: told after every change; the same object each time.
+        waits: seconds before each further attempt, where one is worth it.
 
     Raises:
         HostNotReady: told apart by what a person would do about it.
     """
+    coming = Pull(reference)
+    for wait in (*waits, None):
+        try:
+            _fetch(coming, watch)
+        except _Refused as refused:
+            said = str(refused)
+            known = tables.pull.problem(said)
+            if wait is None or not known.again:
+                raise HostNotReady(
+                    f"cannot pull {reference}: {known.what}", why=said, fix=known.fix
+                ) from None
+        else:
+            return
+        coming.begin_again(f"{known.what}: again in {wait:g} s")
+        watch(coming)
+        time.sleep(wait)
+
+
+def digests(reference: str) -> list[str]:
+    """Under which `name@digest` the registries know an image that is here; [] when none does."""
     try:
         with contextlib.closing(docker.from_env(timeout=LIMIT)) as client:
-            for event in client.api.pull(reference, stream=True, decode=True):
+            details: dict[str, Any] = client.images.get(reference).attrs
+    except (DockerException, OSError):
+        return []
+    return list(details.get("RepoDigests") or ())
+
+
+class _Refused(Exception):
+    """What the engine says of an image that it could not fetch."""
+
+
+class _Patient(HTTPAdapter):
+    """The way to the engine, as pulls need it.
+
+    The library waits for a pull for ever, and leaves the connection of one that was given up open,
+    so that the engine goes on with it.
+    """
+
+    def __init__(self, way: BaseAdapter) -> None:
+        super().__init__()
+        self._way = way
+        self._answers: list[Response] = []
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:  # noqa: ANN401
+        kwargs["timeout"] = (LIMIT, SILENCE)
+        answer = self._way.send(request, *args, **kwargs)
+        self._answers.append(answer)
+        return answer
+
+    def close(self) -> None:
+        for answer in self._answers:
+            answer.close()
+        self._way.close()
+
+
+def _fetch(coming: Pull, watch: Callable[[Pull], None]) -> None:
+    """One attempt.
+
+    Raises:
+        _Refused: the engine could not fetch it, and said why.
+        HostNotReady: the engine itself is gone.
+    """
+    try:
+        with contextlib.closing(docker.from_env(timeout=LIMIT)) as client:
+            client.api.mount(
+                client.api.base_url, _Patient(client.api.get_adapter(client.api.base_url))
+            )
+            for event in client.api.pull(coming.reference, stream=True, decode=True):
                 if "error" in event:
-                    raise HostNotReady(f"cannot pull {reference}", why=str(event["error"]))
-                on_line(f"{event.get('status', '')} {event.get('progress', '')}".strip())
-    except NotFound as error:
-        raise HostNotReady(
-            f"there is no image {reference}", why=_plain(error), fix="Set IMAGE= in .env."
-        ) from None
+                    raise _Refused(event["error"])
+                coming.take(event, time.monotonic())
+                watch(coming)
     except APIError as error:
-        raise HostNotReady(
-            f"cannot pull {reference}",
-            why=_plain(error),
-            fix="Without a registry: nox -s local-image builds an image here; or set IMAGE= "
-            "in .env to one that is on this machine; or use --runtime venv.",
-        ) from None
+        raise _Refused(_plain(error)) from None
+    except (DockerException, OSError, HTTPError, HTTPException) as error:
+        raise _lost(error) from None
+    if not coming.digest:
+        raise _lost(EOFError("it ended in the middle"))
+
+
+def _lost(error: Exception) -> Exception:
+    """What it means that the engine did not answer to the end."""
+    said = _plain(error)
+    if "timed out" in said.lower():
+        return _Refused(f"the engine told nothing for {SILENCE} s: {said}")
+    if tables.pull.problem(said).name == "credentials":
+        return _Refused(said)
+    return HostNotReady(
+        "the Docker Engine is gone, in the middle of a pull or before it",
+        why=said,
+        fix="inv doctor tells its state; inv setup.docker starts it. Then the same again.",
+    )
 
 
 def _plain(error: Exception) -> str:

@@ -178,10 +178,12 @@ class Amd:
         kfd: `/dev/kfd` is there (native Linux only).
         dxg: `/dev/dxg` is there (WSL only).
         render: nodes in `/dev/dri`, e.g. `renderD128`.
+        groups: numbers of the groups that `/dev/kfd` and those nodes belong to.
         rocm: version of the installed ROCm; "" when there is none.
         hsa: the runtime library's file, `libhsa-runtime64.so.1`; "" when there is none.
         rocdxg: version of librocdxg (`1.2.2`), `unknown` when only its file is there.
         linked: the loader finds librocdxg.
+        bridge: librocdxg's file; "" when there is none.
         installer: the ROCm that `amdgpu-install` is set to; "" when it is not there.
         dids: librocdxg's table of device numbers, `dids.conf`, is there.
         dxcore: `/usr/lib/wsl/lib/libdxcore.so` is there.
@@ -195,10 +197,12 @@ class Amd:
     kfd: bool = False
     dxg: bool = False
     render: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
     rocm: str = ""
     hsa: str = ""
     rocdxg: str = ""
     linked: bool = False
+    bridge: str = ""
     installer: str = ""
     dids: bool = False
     dxcore: bool = False
@@ -342,10 +346,17 @@ class Tailscale:
 
 @dataclass(frozen=True)
 class Venv:
-    """An engine's virtual environment."""
+    """An engine's virtual environment, and what is compiled with when a GPU server starts in it.
+
+    Args:
+        made_from: digest of the lock it was completely installed from; "" while there is none.
+        compiler: the C compiler on the PATH; "" when there is none.
+        header: the `Python.h` of the Python that engines are made with; "" when it is missing.
+    """
 
     made_from: str = ""
-    """Digest of the lock it was completely installed from; "" while there is none."""
+    compiler: str = ""
+    header: str = ""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,21 @@ def number(low: float, high: float) -> Check:
     return check
 
 
+def spelled(pattern: str, example: str) -> Check:
+    """Accept what a pattern describes, told by an example."""
+
+    def check(text: str) -> str:
+        return "" if re.fullmatch(pattern, text) else f"must be written like {example}"
+
+    return check
+
+
+GPUS = ("cpu", "cuda", "rocm")
+CARDS = ("cuda", "rocm")
+"""Those of them that are graphics cards."""
+TEMPLATES = "/templates"
+"""Where a container finds the file of `CHAT_TEMPLATE`."""
+
 RESERVED_FLAGS = {
     "--api-key": "the key would show in the process list; it is VLLM_API_KEY in .env",
     "--host": "servers listen on 127.0.0.1 only",
@@ -54,18 +69,41 @@ RESERVED_FLAGS = {
 
 
 def extra_arguments(text: str) -> str:
-    """Accept vLLM flags that no key of ours owns."""
+    """Accept vLLM flags, but none of `RESERVED_FLAGS`; see `owned` for those of our keys."""
     try:
-        words = shlex.split(text)
+        flags = flags_in(text)
     except ValueError as error:
         return f"cannot be split into arguments: {error}"
-    for word in words:
-        flag = word.split("=")[0].replace("_", "-")
-        # argparse takes any unambiguous beginning of a flag for the flag.
-        meant = next((r for r in RESERVED_FLAGS if _abbreviates(flag, r)), "")
+    for flag in flags:
+        meant = next((r for r in RESERVED_FLAGS if abbreviates(flag, r)), "")
         if meant:
             return f"must not hold {flag}: {RESERVED_FLAGS[meant]}"
     return ""
+
+
+def owned(text: str, gpu: str) -> str:
+    """Says which flag among extra arguments has a key of its own on this hardware."""
+    for flag in flags_in(text):
+        for key in TABLE:
+            if gpu in key.gpus and any(abbreviates(flag, one) for one in key.spellings):
+                return f"must not hold {flag}: it is {key.name}"
+    return ""
+
+
+def flags_in(text: str) -> list[str]:
+    """The flags among arguments, without their values, spelled with dashes.
+
+    Raises:
+        ValueError: a quote is not closed.
+    """
+    words = (word.split("=")[0] for word in shlex.split(text))
+    # A negative number is a value.
+    return [word.replace("_", "-") for word in words if re.match(r"--?[A-Za-z]", word)]
+
+
+def abbreviates(flag: str, whole: str) -> bool:
+    """Whether argparse takes one for the other: any unambiguous beginning of a long flag is it."""
+    return flag == whole or (flag.startswith("--") and whole.startswith(flag))
 
 
 def auth_key(text: str) -> str:
@@ -75,10 +113,6 @@ def auth_key(text: str) -> str:
     return "must be an auth key: letters, digits and _?=&.:- only"
 
 
-def _abbreviates(flag: str, whole: str) -> bool:
-    return flag.startswith("--") and len(flag) > len("--") and whole.startswith(flag)
-
-
 @dataclass(frozen=True)
 class Key:
     """One key.
@@ -86,7 +120,12 @@ class Key:
     Args:
         doc: its meaning, with units, as the reference prints it.
         flag: the vLLM flag it becomes; "" for none.
+        before: flags without a value that this one does not work without.
+        also: more flags and spellings that mean the same, and so may not stand in `EXTRA_ARGS`.
         default: the value when no file gives one; "" means "decided by the program".
+        gpus: the hardware it holds for. Elsewhere it is refused in the backend's own file, and
+            passed by in the root `.env` and the process environment, which are for all backends.
+        restart: a running server takes a new value on only when it is started again.
         secret: never shown; allowed in the root `.env` and the process environment only.
         everywhere: about the machine, not one backend: not allowed in `env/<name>.env`.
     """
@@ -95,23 +134,33 @@ class Key:
     doc: str
     check: Check = anything
     flag: str = ""
+    before: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     default: str = ""
+    gpus: tuple[str, ...] = GPUS
+    restart: bool = True
     required: bool = False
     secret: bool = False
     everywhere: bool = False
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Every flag that would bring this key in by another door."""
+        return tuple(one for one in (self.flag, *self.before, *self.also) if one)
 
 
 TABLE = (
     Key(
         "GPU",
         "What computes: `cpu`, `cuda` or `rocm`.",
-        one_of("cpu", "cuda", "rocm"),
+        one_of(*GPUS),
         required=True,
     ),
     Key(
         "RUNTIME",
         "`venv` (no Docker) or `docker`. Unset: `venv` on cpu, else `docker`.",
         one_of("venv", "docker"),
+        restart=False,  # a server of another runtime is another server
     ),
     Key(
         "PORT",
@@ -146,10 +195,102 @@ TABLE = (
         default="auto",
     ),
     Key(
+        "GPU_MEMORY_UTILIZATION",
+        "Part of the card's whole memory that vLLM takes, for weights, working space and KV cache. "
+        "So much must be free at the start. Unset: 0.85 under WSL2, where the card also draws "
+        "Windows' desktop, else vLLM's own 0.92.",
+        number(0.05, 1.0),
+        flag="--gpu-memory-utilization",
+        also=("--device-memory-utilization",),
+        gpus=CARDS,
+    ),
+    Key(
+        "KV_CACHE_DTYPE",
+        "Type of the KV cache. `fp8` holds twice as many tokens in the same memory and costs a "
+        "little accuracy; on NVIDIA cards it needs compute capability 8.9. Unset: as the weights.",
+        one_of(
+            "auto",
+            "bfloat16",
+            "float16",
+            "fp8",
+            "fp8_e4m3",
+            "fp8_e5m2",
+            "fp8_per_token_head",
+            "int8_per_token_head",
+            "int4_per_token_head",
+            "nvfp4",
+            "turboquant_k8v4",
+            "turboquant_4bit_nc",
+            "turboquant_k3v4_nc",
+            "turboquant_3bit_nc",
+        ),
+        flag="--kv-cache-dtype",
+        gpus=CARDS,
+    ),
+    Key(
+        "QUANTIZATION",
+        "How the weights are quantized. Leave it out for models that come quantized (AWQ, GPTQ, "
+        "FP8, …): vLLM reads it in the model's `config.json`, and another word here is an error. "
+        "It is for quantizing at the start, e.g. `fp8` on an RTX 4090.",
+        spelled(r"[a-z0-9][a-z0-9_-]*", "fp8 or compressed-tensors"),
+        flag="--quantization",
+        also=("-q",),
+        gpus=CARDS,
+    ),
+    Key(
+        "TOOL_PARSER",
+        "Lets the model call tools: how its calls are written, e.g. `hermes` (Qwen), "
+        "`llama3_json`, `mistral`, `qwen3_coder`. Unset: requests with `tool_choice=auto` are "
+        "refused.",
+        spelled(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "hermes or llama3_json"),
+        flag="--tool-call-parser",
+        before=("--enable-auto-tool-choice",),
+        also=("--disable-auto-tool-choice", "--no-enable-auto-tool-choice"),
+    ),
+    Key(
+        "REASONING_PARSER",
+        "Puts what the model thinks beside its answer and not into it, e.g. `qwen3`, "
+        "`deepseek_r1`, `openai_gptoss`. Unset: both arrive as one text.",
+        spelled(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "qwen3 or deepseek_r1"),
+        flag="--reasoning-parser",
+    ),
+    Key(
+        "CHAT_TEMPLATE",
+        "A Jinja file that turns messages into a prompt, instead of the model's own; its path, "
+        "in full or from the checkout's root.",
+        spelled(r"[^{}]+", "templates/mine.jinja"),  # vLLM takes braces for the template itself
+        flag="--chat-template",
+    ),
+    Key(
+        "ATTENTION_BACKEND",
+        "Which attention kernels, e.g. `TRITON_ATTN`, `FLASH_ATTN`, `FLASHINFER`, `ROCM_ATTN`. "
+        "Unset: vLLM chooses by card and model.",
+        spelled(r"[A-Z0-9][A-Z0-9_]*", "TRITON_ATTN"),
+        flag="--attention-backend",
+        gpus=CARDS,
+    ),
+    Key(
+        "DEVICES",
+        "Numbers of the cards the server may use, e.g. `1` or `0,1`: as `nvidia-smi` counts, or "
+        "the cards in `rocminfo` from 0. Unset: all of them.",
+        spelled(r"[0-9]+(,[0-9]+)*", "0 or 0,1"),
+        gpus=CARDS,
+    ),
+    Key(
+        "TENSOR_PARALLEL",
+        "Cards that share one model. Unset: 1.",
+        whole_number(1, 64),
+        flag="--tensor-parallel-size",
+        also=("-tp",),
+        gpus=CARDS,
+    ),
+    Key(
         "KV_CACHE_GIB",
         "RAM for the KV cache on the CPU, in GiB. vLLM would otherwise take 92 % of the machine.",
         number(0.1, 4096),
+        also=("--kv-cache-memory-bytes",),
         default="1",
+        gpus=("cpu",),
     ),
     Key(
         "CPU_SETTINGS",
@@ -158,14 +299,26 @@ TABLE = (
         "servers at once would share it.",
         one_of("tuned", "default"),
         default="tuned",
+        gpus=("cpu",),
     ),
-    Key("IMAGE", "Container image instead of the pinned one."),
+    Key(
+        "IMAGE",
+        "Container image instead of the pinned one.",
+        restart=False,  # compared by itself: it depends on what is on the machine, too
+    ),
     Key("EXTRA_ARGS", "More vLLM flags, as on a command line.", extra_arguments),
+    Key(
+        "KNOWN_ISSUES_OFF",
+        "Names of known issues (known-issues.md) whose settings are not wanted, with commas "
+        "between them.",
+        spelled(r"[a-z0-9-]+(,[a-z0-9-]+)*", "wsl-uva or wsl-uva,wsl-spawn"),
+    ),
     Key(
         "START_STALL_SECONDS",
         "A start without any progress for so long counts as stuck.",
         whole_number(10, 86_400),
         default="600",
+        restart=False,  # shapes only the wait
     ),
     Key(
         "VLLM_API_KEY",
@@ -194,3 +347,6 @@ TABLE = (
 )
 
 KEYS = {key.name: key for key in TABLE}
+
+SHAPING = tuple(key.name for key in TABLE if key.restart and not key.everywhere)
+"""Keys that a running server cannot take on without a restart."""

@@ -6,10 +6,14 @@ So that a look can be written down on one machine and taken again, word for word
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from lifecycle.shell import Output, Shell, decoded
+
+if TYPE_CHECKING:
+    from cattrs.preconf.json import JsonConverter
 
 LIMIT = 10.0
 """Seconds for one look, when nobody says otherwise."""
@@ -160,17 +164,20 @@ class Replay:
         answer = self._answers.get(f"ask: {key}")
         if answer is None:
             return absent
-        from cattrs.preconf.json import make_converter
-
-        return make_converter().loads(answer.text, type(absent))
+        return _converter().loads(answer.text, type(absent))
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - whatever JSON holds
     """A fact as JSON holds it; sets in order, so that two recordings can be compared."""
+    return _converter().unstructure(value)
+
+
+@cache
+def _converter() -> "JsonConverter":
+    """One for all: it compiles a function for each type it meets."""
     from cattrs.preconf.json import make_converter
 
-    converter = make_converter(unstruct_collection_overrides={frozenset: sorted})
-    return converter.unstructure(value)
+    return make_converter(unstruct_collection_overrides={frozenset: sorted})
 
 
 def run_key(argv: tuple[str, ...]) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Live
-from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +18,7 @@ from lifecycle.backend import PROCESS, Backend
 from lifecycle.errors import LifecycleError
 from lifecycle.host import GIB, Host, Server
 from lifecycle.keys import KEYS
+from lifecycle.layers import Layer, Pull
 from lifecycle.step import Step
 from lifecycle.steps import amd, findings
 from lifecycle.steps.findings import Finding
@@ -38,6 +39,8 @@ MARKS = {
     findings.PERSON: ("you", "red"),
 }
 """How the doctor shows a finding's state."""
+EVERY = 5.0
+"""Seconds between the lines about a pull where there is no terminal."""
 COLOURS = {"ready": "green", "failed": "red", "unanswering": "red", "stopped": "dim"}
 
 
@@ -75,6 +78,7 @@ class Progress:
     def __init__(self, *, live: bool) -> None:
         self._wanted = live and err.is_terminal
         self._live: Live | None = None
+        self._layers: Layers | None = None
         self._phase = ""
         self._since = time.monotonic()
 
@@ -101,6 +105,13 @@ class Progress:
         elif changed:
             err.print(f"{self._phase:>8}  after {self._seconds()}")
 
+    def pulling(self, pull: Pull) -> None:
+        """An image is on its way: bars on a terminal, a line now and then elsewhere."""
+        if self._layers is None:
+            self.stop()
+            self._layers = Layers(live=self._wanted)
+        self._layers.show(pull)
+
     def tell(self, text: str) -> None:
         """Something a person should read before it is done."""
         err.print(Text(text, style="yellow"))
@@ -112,10 +123,11 @@ class Progress:
         err.print(f"[green]{phase:>8}[/]  {escape(step.name)} [dim]({self._seconds()})[/]")
 
     def stop(self) -> None:
-        """Take the live line away."""
-        if self._live:
-            self._live.stop()
-            self._live = None
+        """Take the live lines away."""
+        for shown in (self._live, self._layers):
+            if shown:
+                shown.stop()
+        self._live = self._layers = None
 
     def _seconds(self) -> str:
         return f"{time.monotonic() - self._since:.0f} s"
@@ -130,6 +142,93 @@ def _live_line() -> Live:
         console=err,
         transient=True,
         # The server that is starting needs the cores itself.
+        refresh_per_second=4,
+    )
+
+
+class Layers:
+    """An image on its way: a bar a layer and one for all; in a log, a line every few seconds."""
+
+    def __init__(self, *, live: bool) -> None:
+        self._told = time.monotonic()
+        self._pull = Pull("")
+        self._note = ""
+        self._tasks: dict[str, TaskID] = {}
+        self._live = _layer_lines() if live else None
+        if self._live:
+            self._total = self._live.add_task("", name="total", detail="asking the registry")
+            self._live.start()
+
+    def show(self, pull: Pull) -> None:
+        """How far it is now."""
+        if pull.note and pull.note != self._note:
+            err.print(Text(f"{'':>8}    {pull.note}", style="yellow"))
+        self._pull, self._note = pull, pull.note
+        now = time.monotonic()
+        if self._live:
+            self._draw(self._live, pull, now)
+        elif now - self._told >= EVERY and pull.layers:
+            self._told = now
+            err.print(f"{'pull':>8}  {so_far(pull, now)}", soft_wrap=True)
+
+    def stop(self) -> None:
+        """Take the bars away, and say so when the image is not whole."""
+        if self._live:
+            self._live.stop()
+        if self._pull.done and not self._pull.digest:
+            note("Docker keeps whole images: what had arrived of this one may have to come again.")
+
+    def _draw(self, live: Live, pull: Pull, now: float) -> None:
+        for gone in self._tasks.keys() - pull.layers.keys():
+            live.remove_task(self._tasks.pop(gone))
+        # More lines than the terminal has cannot be drawn anew.
+        all_fit = len(pull.layers) < err.height - 2
+        for name, layer in pull.layers.items():
+            if name not in self._tasks:
+                self._tasks[name] = live.add_task("", name=name, detail="")
+            live.update(
+                self._tasks[name], completed=layer.shown, total=layer.total or None,
+                visible=all_fit or layer.at_work, detail=_layer(layer),
+            )  # fmt: skip
+        if pull.layers:
+            whole = pull.total if pull.sized else None
+            live.update(self._total, completed=pull.done, total=whole, detail=so_far(pull, now))
+
+
+def _layer(layer: Layer) -> str:
+    return f"{layer.state}, {megabytes(layer.total)}" if layer.total else layer.state
+
+
+def so_far(pull: Pull, now: float) -> str:
+    """A pull in a line: layers, bytes, speed, time left, as far as they are known.
+
+    Args:
+        now: seconds of the clock that the pull was fed with.
+    """
+    told = [f"{pull.here} of {len(pull.layers)} layers"]
+    least = "" if pull.sized else "at least "
+    if pull.total:
+        told.append(f"{megabytes(pull.done)} of {least}{megabytes(pull.total)}")
+    if pull.done < pull.total or not pull.sized:
+        told.append(f"{megabytes(pull.speed(now))}/s")
+    left = pull.left(now)
+    if left:
+        told.append(f"{duration(left)} left")
+    return ", ".join(told)
+
+
+def megabytes(size: float) -> str:
+    """Bytes as Docker tells them: powers of ten."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def _layer_lines() -> Live:
+    return Live(
+        TextColumn("{task.fields[name]:>14}", style="dim"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[detail]}", style="dim", markup=False),
+        console=err,
+        transient=True,
         refresh_per_second=4,
     )
 

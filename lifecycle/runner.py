@@ -5,6 +5,7 @@ from typing import Protocol
 
 from lifecycle.errors import CommandFailed, RestartNeeded, ServerDied, StepFailed
 from lifecycle.host import Host
+from lifecycle.layers import Pull
 from lifecycle.paths import Paths
 from lifecycle.runtimes import ready, runtime
 from lifecycle.shell import Shell
@@ -30,6 +31,9 @@ class Display(Protocol):
 
     def progress(self, phase: str, detail: str) -> None:
         """Work goes on; both texts may be as before."""
+
+    def pulling(self, pull: Pull) -> None:
+        """An image is on its way: its layers and how far they are."""
 
     def tell(self, text: str) -> None:
         """Something a person should read before it is done."""
@@ -105,7 +109,7 @@ class Runner:
             case PullImage(reference):
                 from lifecycle import engine
 
-                engine.pull(reference, self._line)
+                engine.pull(reference, self._display.pulling)
             case StopServer(backend, name):
                 runtime(name).down(backend, self._paths, self._shell)
             case AwaitReady():

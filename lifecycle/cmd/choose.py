@@ -123,7 +123,7 @@ def states(some: list[Backend], where: Paths) -> list[tuple[Backend, Server]]:
 
 def _automatic(host: Host) -> tuple[Backend, str]:
     some = readable()
-    able = [one for one in some if tables.serving.servable(one.gpu)]
+    able = [one for one in some if tables.serving.served(one.gpu, one.runtime)]
     best, chosen = _suiting(some, host), _suiting(able, host)
     if chosen is None:
         raise ConfigError(

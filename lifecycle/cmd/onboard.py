@@ -129,14 +129,14 @@ def _token() -> str:
 
 
 def _look(gpu: str) -> "Examination":
-    from lifecycle import report, tables
+    from lifecycle import report
     from lifecycle.cmd import choose
     from lifecycle.cmd.examine import examine
     from lifecycle.machine import Here
     from lifecycle.shell import Shell
 
     seen = examine(gpu, Here(Shell()))
-    if gpu == "auto" and not tables.serving.servable(seen.backend.gpu):
+    if gpu == "auto" and not seen.startable:
         able = choose.to_start("auto")[0]
         report.line(
             f"This machine is best at {seen.backend.name}, which this version cannot start yet; "

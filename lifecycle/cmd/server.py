@@ -135,7 +135,11 @@ def _apply(backend: "Backend", where: "Paths", shell: "Shell", made: str, *, aga
         plan += serve.prepare(backend, where, host, tools(shell, backend, host))
         worked = runner.apply(plan, host)
         host = facts.gather(backend, where, machine.again()) if worked else host
-        return runner.apply(serve.start(backend, where, host, again=again), host) or worked
+        start = serve.start(backend, where, host, again=again)
+        if any(step.missing(host) for step in start):
+            for text in serve.notes(backend, host):
+                report.note(text)
+        return runner.apply(start, host) or worked
     finally:
         progress.stop()
 

@@ -21,5 +21,5 @@ def tools(shell: "Shell", backend: "Backend", host: "Host") -> "Tools":
     python = str(Path(sys.executable).resolve())
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     # Asking pip costs half a second, which an `up` with nothing to do must not pay.
-    engine = backend.gpu == "cpu" and not installed(backend, host)
-    return Tools(find_uv_bin(), python, version, wheels.look(shell, python) if engine else None)
+    there = installed(backend, host)
+    return Tools(find_uv_bin(), python, version, None if there else wheels.look(shell, python))

@@ -114,12 +114,17 @@ def with_backend(
 
 
 def _of_backend(backend: Backend, paths: Paths, machine: Machine) -> Host:
-    running = machine.ask("server", Server(), lambda: server.look(backend, paths))
+    # By the backend's name: a recording is about one, and may be replayed for another.
+    name = backend.name
+    running = machine.ask(f"server.{name}", Server(), lambda: server.look(backend, paths))
+    unknown = Weights(problem=f"nobody looked for {backend.model} on this machine")
     return Host(
-        venv=machine.ask("venv", Venv(), lambda: venv.look(backend, paths)),
-        weights=machine.ask("weights", Weights(), lambda: weights.look(backend, paths)),
+        venv=machine.ask(f"venv.{name}", Venv(), lambda: venv.look(backend, paths)),
+        weights=machine.ask(f"weights.{name}", unknown, lambda: weights.look(backend, paths)),
         server=running,
-        port_owner=machine.ask("port", "", lambda: network.other_listener(backend, running)),
+        port_owner=machine.ask(
+            f"port.{name}", "", lambda: network.other_listener(backend, running)
+        ),
     )
 
 

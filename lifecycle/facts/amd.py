@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 from lifecycle import tables
 from lifecycle.facts import packages
@@ -15,7 +16,6 @@ ROCM = "/opt/rocm"
 PCI_VENDOR = "0x1002"
 IDS = "/usr/share/libdrm/amdgpu.ids"
 SETUP = "/etc/amdgpu-install/amdgpu-setup.conf"
-ASKED = ("rocm-core", "amdrocm-core*", "rocdxg-roct")
 DXG = "HSA_ENABLE_DXG_DETECTION=1"
 """Without it ROCm before 7.13 does not look for `/dev/dxg`; later ones do not mind."""
 LIMIT = 5.0
@@ -36,18 +36,21 @@ def look(machine: Machine, here: Os) -> Amd:
         return Amd(gpus=cards)
     agents, problem = _agents(machine, here) if possible else ((), "")
     loaded = _loadable(machine)
-    installed = _installed(machine)
+    bridge = next((loaded[name] for name in loaded if name.startswith("librocdxg.so")), "")
+    installed = packages.look(machine)
     return Amd(
         gpus=_named(cards, agents),
         agents=tuple(agent.arch for agent in agents),
         kfd=kfd,
         dxg=dxg,
         render=tuple(n for n in machine.names("/dev/dri") if n.startswith("renderD")),
+        groups=machine.ask("amd.groups", tuple[int, ...](), _owners) if kfd else (),
         rocm=_rocm(machine, installed),
         hsa=loaded.get("libhsa-runtime64.so.1", "") or _file(machine, "libhsa-runtime64.so.1"),
         rocdxg=installed.get("rocdxg-roct", "")
         or ("unknown" if _file(machine, "librocdxg.so") else ""),
-        linked=any(name.startswith("librocdxg.so") for name in loaded),
+        linked=bool(bridge),
+        bridge=bridge or _file(machine, "librocdxg.so"),
         installer=parse_release(machine.text(SETUP) or ""),
         dids=machine.exists(f"{ROCM}/share/rocdxg/dids.conf"),
         dxcore=here.wsl and machine.exists("/usr/lib/wsl/lib/libdxcore.so"),
@@ -55,6 +58,12 @@ def look(machine: Machine, here: Os) -> Amd:
         shadowing=tuple(name for name in tables.rocm.shadowing() if name in installed),
         problem=problem,
     )
+
+
+def _owners() -> tuple[int, ...]:
+    """As numbers: a group of that name in an image may have another one, or not be there."""
+    nodes = (Path("/dev/kfd"), *Path("/dev/dri").glob("renderD*"))
+    return tuple(sorted({node.stat().st_gid for node in nodes}))
 
 
 def _drm_cards(machine: Machine) -> tuple[Gpu, ...]:
@@ -170,15 +179,6 @@ def _rocm(machine: Machine, installed: dict[str, str]) -> str:
     if cores:
         return max(cores, key=tables.versions.numbers)
     return ".".join(installed.get("rocm-core", "").split(".")[:3])
-
-
-def _installed(machine: Machine) -> dict[str, str]:
-    return packages.parse(
-        machine.run(
-            "dpkg-query", "-W", "-f", "${db:Status-Abbrev} ${Package} ${Version}\\n",
-            *ASKED, *tables.rocm.shadowing(),
-        ).text
-    )  # fmt: skip
 
 
 def _loadable(machine: Machine) -> dict[str, str]:

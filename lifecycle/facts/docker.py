@@ -43,6 +43,7 @@ def look(machine: Machine, limit: float = LIMIT) -> Docker:
         compose=compose.text.strip() if compose.code == 0 else "",
         daemon=machine.text("/etc/docker/daemon.json") or "",
         program=machine.ask("docker.program", "", _program),
+        dockerd=machine.ask("docker.dockerd", "", _dockerd),
         repository="\n".join(filter(None, (_active(machine, name) for name in SOURCES))),
     )
     if seen.engine:
@@ -91,12 +92,10 @@ def desktop(seen: Docker, cli: Output) -> bool:
 def _without_engine(machine: Machine, seen: Docker) -> Docker:
     """What could explain the silence, and what a setup would find."""
     pid = (machine.text("/run/docker.pid") or "").strip()
-    dockerd = machine.ask("docker.dockerd", "", _dockerd)
     socket = seen.address.removeprefix("unix://")
     return replace(
         seen,
-        desktop=seen.desktop and not dockerd,
-        dockerd=dockerd,
+        desktop=seen.desktop and not seen.dockerd,
         running=bool(pid) and machine.exists(f"/proc/{pid}"),
         socket=machine.ask("docker.socket", "", lambda: _owner(socket)) if seen.denied else "",
     )

@@ -9,10 +9,11 @@ from lifecycle.errors import ConfigError, HostNotReady, NotSupported
 from lifecycle.host import GIB, Gpu, Host
 from lifecycle.paths import Paths
 from lifecycle.step import Step
-from lifecycle.steps import rocm
+from lifecycle.steps import chain, rocm, wsl
 from lifecycle.steps.rocm import Plan, system
 from lifecycle.tables.cards import Card
 from lifecycle.tables.rocm import Recipe
+from lifecycle.tables.serving import Image
 
 WINDOWS_11 = 22000
 """Its first build: https://learn.microsoft.com/windows/release-health/windows11-release-information."""
@@ -20,19 +21,19 @@ DRIVERS = "https://www.amd.com/en/support/download/drivers.html"
 
 
 def steps(host: Host, paths: Paths) -> list[Step]:
-    """What a server with GPU=rocm needs of this machine, by the recipe that suits it."""
-    return _steps(Plan(host, paths, chosen(host), "inv setup.rocm"))
+    """What a server with GPU=rocm needs of this machine, as far as it is known."""
+    return chain.known(_steps(_usual(host, paths)), host)
 
 
 def setup(host: Host, paths: Paths, recipe: str) -> list[Step]:
-    """The same, by a recipe a person named.
+    """All of it, by the recipe that suits, or by one a person named.
 
     Raises:
         ConfigError: there is no such recipe, or it is for another kind of system.
         NotSupported: it cannot work, whatever is installed.
     """
     if not recipe:
-        return steps(host, paths)
+        return _steps(_usual(host, paths))
     row = tables.rocm.recipe(recipe)
     if row.refused:
         raise NotSupported(f"{row.name} cannot work", why=row.refused, fix=_instead(host))
@@ -40,6 +41,10 @@ def setup(host: Host, paths: Paths, recipe: str) -> list[Step]:
         where = "WSL2" if host.os.wsl else "native Linux"
         raise ConfigError(f"the recipe {row.name} is not for {where}", fix=_instead(host))
     return _steps(Plan(host, paths, row, f"inv setup.rocm --recipe {row.name}"))
+
+
+def _usual(host: Host, paths: Paths) -> Plan:
+    return Plan(host, paths, chosen(host), "inv setup.rocm")
 
 
 def chosen(host: Host) -> Recipe:
@@ -66,6 +71,13 @@ def best(host: Host) -> Card | None:
     return max(rows, key=lambda row: (bool(row.images), row.memory_gib), default=None)
 
 
+def suits(host: Host, image: Image) -> bool:
+    """Whether an image has kernels for the card and works with this way to ROCm."""
+    card = best(host)
+    kernels = card is None or not image.arches or card.arch in image.arches
+    return kernels and chosen(host).name in image.recipes
+
+
 def _steps(plan: Plan) -> list[Step]:
     problem = plan.host.unread.get("amd", "")
     if problem:
@@ -78,11 +90,12 @@ def _steps(plan: Plan) -> list[Step]:
         ]
     if plan.host.os.system == "win32":
         return [_card(plan.host), *_windows(plan)]
+    below = [wsl.second_generation(plan.host)] if plan.host.os.wsl else []
     way = [*_windows(plan), _bridge()] if plan.host.os.wsl else [_kernel()]
     # Under WSL everybody may use /dev/dxg: the card can be seen before the groups are in force.
     groups = rocm.groups(plan)
     first, last = ([], groups) if plan.host.os.wsl else (groups, [])
-    before = [_card(plan.host), *way, _alone(), *rocm.installation(plan), *first]
+    before = [*below, _card(plan.host), *way, _alone(plan.host), *rocm.installation(plan), *first]
     if rocm.misfit(plan.host, plan.recipe):
         return before
     return [*before, rocm.listed(plan, before), *last]
@@ -96,10 +109,18 @@ def _card(host: Host) -> Step:
     return Step(
         name="there is an AMD card that vLLM runs on",
         missing=_no_card,
-        fix="Use a card of the list in lifecycle/data/support.toml, or serve from the processor: "
-        "inv up --gpu cpu.",
+        fix=_other_card(host),
         failure=NotSupported if unknown else HostNotReady,
         found=_describe,
+    )
+
+
+def _other_card(host: Host) -> str:
+    if host.nvidia.gpus and not cards(host):
+        return "For NVIDIA's card: inv setup.cuda. A Radeon beside it is seen once Windows answers."
+    return (
+        "Use a card of the list in lifecycle/data/support.toml, or serve from the processor: "
+        "inv up --gpu cpu."
     )
 
 
@@ -125,7 +146,9 @@ def _none(host: Host) -> str:
     if system(host) == "native":
         return "the kernel shows no AMD card"
     if not host.windows.adapters:
-        return ""  # Windows could not be asked; rocminfo will tell.
+        # Windows could not be asked. rocminfo will tell, unless another card has answered already.
+        other = host.nvidia.gpus[0].name if host.nvidia.gpus and not host.amd.agents else ""
+        return f"the one card that answers is NVIDIA's: {other}" if other else ""
     return f"Windows has no AMD card: {', '.join(one.name for one in host.windows.adapters)}"
 
 
@@ -139,12 +162,14 @@ def _describe(host: Host) -> str:
     return f"{gpu.name} ({card.arch}{size}); {rocm.TRUST[card.verified]}{note}"
 
 
-def _alone() -> Step:
+def _alone(host: Host) -> Step:
+    number = _number(host)
+    named = "<number of the card in rocminfo, from 0, cards only>" if number is None else number
     return Step(
         name="no other AMD graphics are in the way of the card",
         missing=_in_the_way,
-        fix="Switch integrated graphics off in the BIOS, or let servers see the card only: "
-        "HIP_VISIBLE_DEVICES=<number of the card in rocminfo, from 0, cards only>.",
+        fix="Switch integrated graphics off in the BIOS, or put "
+        f"DEVICES={named} into the backend's env file: servers see that card only.",
         advice=True,
     )
 
@@ -156,11 +181,13 @@ def _in_the_way(host: Host) -> str:
     if best(host) is None or not (others or mixed):
         return ""
     name = others[0].name if others else listed[0]
-    number = next(
-        (i for i, arch in enumerate(host.amd.agents) if not tables.rocm.integrated(arch)), None
-    )
-    where = f"; the card is HIP_VISIBLE_DEVICES={number}" if number is not None else ""
-    return f"{name} is part of the processor and may be taken for the card{where}"
+    return f"{name} is part of the processor and may be taken for the card"
+
+
+def _number(host: Host) -> int | None:
+    """The card's place in ROCm's list, without the processor; None where that is not known."""
+    agents = enumerate(host.amd.agents)
+    return next((i for i, arch in agents if not tables.rocm.integrated(arch)), None)
 
 
 # --- the way to it ---
@@ -229,8 +256,6 @@ def _bridge() -> Step:
 
 
 def _no_dxg(host: Host) -> str:
-    if host.wsl.generation == 1:
-        return "this distribution runs as WSL 1, which has no way to a graphics card"
     if not host.amd.dxg:
         return "/dev/dxg is missing: WSL passes no graphics card to Linux"
     return "" if host.amd.dxcore else "/usr/lib/wsl/lib/libdxcore.so is missing"

@@ -12,6 +12,7 @@ from lifecycle.paths import Paths
 from lifecycle.step import Step
 from lifecycle.steps import (
     amd,
+    chain,
     checkout,
     cpu,
     docker_engine,
@@ -26,16 +27,14 @@ from lifecycle.steps.venv import Tools
 
 def steps(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
     """Every state this backend needs on this machine, and what would be good to have."""
-    return _once(
-        [
-            *_system(host, paths),
-            *checkout.steps(host),
-            *_hardware(backend, paths, host),
-            *([wsl.port(backend.port)] if host.windows.reached else []),
-            *_serving(backend, paths, host, tools),
-            *tailscale.steps(host, paths),
-        ]
-    )
+    machine = [
+        *_system(host, paths),
+        *checkout.steps(host),
+        *_hardware(backend, paths, host),
+        *([wsl.port(backend.port)] if host.windows.reached else []),
+    ]
+    serving = [] if _blocked(machine, host) else _serving(backend, paths, host, tools)
+    return _once([*machine, *serving, *tailscale.steps(host, paths)])
 
 
 def startable(backend: Backend) -> bool:
@@ -46,17 +45,22 @@ def startable(backend: Backend) -> bool:
 def _system(host: Host, paths: Paths) -> list[Step]:
     """On Windows itself the way into WSL comes first: there is no other way to Linux."""
     here, way = system.steps(host), wsl.steps(host, paths)
-    return [*way, *here] if host.os.system == "win32" else [*here, *way]
+    if host.os.system != "win32":
+        return [*here, *way]
+    return way if chain.broken(way, host) else [*way, *here]
 
 
 def _hardware(backend: Backend, paths: Paths, host: Host) -> list[Step]:
-    plan = docker_engine.steps(host, paths) if backend.runtime == "docker" else []
+    """The card and the way to it, with the actions of `inv setup.*`, which `up` leaves out."""
+    beside = [] if backend.gpu == "cpu" else [cpu.beside_gpu()]
+    if backend.runtime == "venv":
+        return beside
+    engine = docker_engine.steps(host, paths)
     if backend.gpu == "cuda":
-        plan = [cpu.beside_gpu(), *nvidia.card(host, backend.get("IMAGE")), *plan]
-        plan += nvidia.containers(host, paths) if backend.runtime == "docker" else []
-    if backend.gpu == "rocm":
-        plan = [cpu.beside_gpu(), *amd.steps(host, paths), *plan]
-    return plan
+        image = backend.get("IMAGE")
+        card, passage = nvidia.card(host, image), nvidia.containers(host, paths, image)
+        return [*beside, *card, *engine, *passage]
+    return [*beside, *(amd.steps(host, paths) if backend.gpu == "rocm" else []), *engine]
 
 
 def _serving(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
@@ -66,6 +70,11 @@ def _serving(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[S
     plan = [*serve.prepare(backend, paths, host, tools), *serve.start(backend, paths, host)]
     by = f"inv up --gpu {backend.name}"
     return [replace(step, by=step.by or by) if step.actions else step for step in plan]
+
+
+def _blocked(plan: list[Step], host: Host) -> bool:
+    """Whether a person comes first: then nobody knows what `up` will find."""
+    return any(not (step.advice or step.actions) and step.missing(host) for step in plan)
 
 
 def _once(plan: list[Step]) -> list[Step]:

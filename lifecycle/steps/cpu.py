@@ -28,8 +28,7 @@ def steps(backend: Backend) -> list[Step]:
         Step(
             name="there is RAM for the model and its cache",
             missing=lambda host: _memory(backend, host),
-            fix="Stop other programs, lower KV_CACHE_GIB, or take a smaller MODEL. Under WSL2 "
-            "raise memory= in %UserProfile%\\.wslconfig.",
+            fix="Stop other programs, lower KV_CACHE_GIB, or take a smaller MODEL.",
             found=lambda host: (
                 f"{host.memory.available / GIB:.1f} of {host.memory.total / GIB:.1f} GiB are free"
             ),
@@ -43,7 +42,7 @@ def beside_gpu() -> Step:
         name="the processor has the instruction sets the GPU images need",
         missing=lambda host: _lacks(host, _support(host).beside_gpu),
         fix=VIRTUAL,
-        found=lambda host: host.cpu.model,
+        found=lambda host: host.cpu.model if host.cpu.flags else "they could not be read",
     )
 
 
@@ -69,8 +68,11 @@ def _memory(backend: Backend, host: Host) -> str:
     if host.server.alive or not host.memory.total or host.memory.available >= need:
         return ""
     beside = tables.serving.engine("cpu").ram_gib
+    model = f"model {host.weights.size / GIB:.1f}, " if host.weights.size else ""
+    later = "" if model else ", without the model, whose size is not known yet"
+    share = "\nWSL2 gives what memory= in %UserProfile%\\.wslconfig says" if host.os.wsl else ""
     return (
-        f"{need / GIB:.1f} GiB of RAM are needed (model {host.weights.size / GIB:.1f}, KV cache "
-        f"{backend.kv_cache_bytes / GIB:.1f}, processes {beside:.1f}), "
-        f"{host.memory.available / GIB:.1f} of {host.memory.total / GIB:.1f} GiB are free"
+        f"{need / GIB:.1f} GiB of RAM are needed ({model}KV cache "
+        f"{backend.kv_cache_bytes / GIB:.1f}, processes {beside:.1f}){later}; "
+        f"{host.memory.available / GIB:.1f} of {host.memory.total / GIB:.1f} GiB are free{share}"
     )

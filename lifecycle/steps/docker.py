@@ -1,66 +1,113 @@
 """Steps of a server in a container: the engine answers, the image is here, compose starts it."""
 
+import json
+import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
-from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.host import Host, Launch
 from lifecycle.paths import Paths
 from lifecycle.runtimes import compose, launch
-from lifecycle.step import Action, Command, PullImage, Step, WriteFile
-from lifecycle.steps import docker_engine, serve_arguments
+from lifecycle.step import Action, Command, Step, WriteFile
+from lifecycle.steps import (
+    amd,
+    chain,
+    docker_engine,
+    images,
+    nvidia,
+    nvidia_containers,
+    overlays,
+    pull,
+    serve_arguments,
+)
+from lifecycle.tables.serving import Image
 
-OVERLAYS = {"cpu": "cpu.yml"}
-"""The file beside `compose/vllm.yml` for each kind of hardware."""
+ENVIRONMENT = "environment.yml"
+"""Names of the variables that the server gets, as one more compose file; their values travel in the
+environment of compose."""
 
 
-def steps(backend: Backend, host: Host) -> list[Step]:
-    """Docker can be used and has the image."""
+def steps(backend: Backend, host: Host, paths: Paths) -> list[Step]:
+    """The card can be passed on, Docker can be used, and has the image."""
     wanted = image(backend, host)
-    return [
+    way = [
+        *_card(backend, host, paths),
         docker_engine.answers(host),
-        Step(
-            name=f"the image {wanted} is here",
-            missing=lambda now: _absent(wanted, now.docker.images),
-            actions=(PullImage(wanted),),
-            fix="Look at: docker images",
-            phase="install",
-        ),
+        *_passage(backend, host, paths),
+        *overlays.steps(backend, host),
     ]
+    return [*chain.known(way, host), *pull.steps(wanted, image_row(backend, host))]
 
 
 def image(backend: Backend, host: Host) -> str:
     """The image a backend's container would be made of."""
-    return backend.get("IMAGE") or tables.serving.image(backend.gpu, host.docker.images).pinned
+    return images.reference(backend, host)
 
 
-def _absent(wanted: str, here: frozenset[str]) -> str:
-    """Docker lists `name:tag` and `name@digest`, never both in one."""
-    name, _, digest = wanted.partition("@")
-    untagged = ":" not in name.rpartition("/")[2]
-    bare = name if untagged else name.rpartition(":")[0]
-    listed = f"{bare}@{digest}" if digest else f"{name}:latest" if untagged else name
-    return "" if listed in here else "it is not on this machine"
+def image_row(backend: Backend, host: Host) -> Image | None:
+    """What is known of that image; None when IMAGE= names one that no row is about."""
+    return images.row(backend, host)
+
+
+def notes(backend: Backend, host: Host) -> list[str]:
+    """What nobody has tried yet, in lines for the one who is about to try it."""
+    return images.notes(backend, host)
+
+
+def _card(backend: Backend, host: Host, paths: Paths) -> list[Step]:
+    """A card, and the driver or ROCm to reach it by."""
+    if backend.gpu == "cuda":
+        return nvidia.card(host, image(backend, host))
+    return _asked(amd.steps(host, paths)) if backend.gpu == "rocm" else []
+
+
+def _passage(backend: Backend, host: Host, paths: Paths) -> list[Step]:
+    """What lets the engine pass a card on. No container tries it: the server is the next one."""
+    return _asked(nvidia_containers.passage(host, paths)) if backend.gpu == "cuda" else []
+
+
+def _asked(plan: list[Step]) -> list[Step]:
+    """The same questions without the actions: those need root, and `up` never asks for that."""
+    return [replace(one, actions=(), fix=one.by) if one.actions else one for one in plan]
 
 
 def start(backend: Backend, paths: Paths, host: Host, wanted: Launch) -> tuple[Action, ...]:
     """Remember the launch, then have compose start the container."""
     run = paths.run(backend.name)
+    tag = cache(backend, paths, host) / "CACHEDIR.TAG"
+    command = up_command(backend, paths, host)
     return (
         # Makes the folder, and tells backup tools to pass it by: https://bford.info/cachedir/
-        WriteFile(cache(paths) / "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n"),
+        WriteFile(tag, "Signature: 8a477f597d28d172789f06886806bc55\n"),
         WriteFile(run / launch.FILE, launch.text(wanted), 0o600),
-        Command(up_command(backend, paths), env=environment(backend, paths, host), limit=300),
+        WriteFile(run / ENVIRONMENT, environment_file(backend, host)),
+        Command(command, env=environment(backend, paths, host), limit=300),
     )
 
 
-def up_command(backend: Backend, paths: Paths) -> tuple[str, ...]:
-    """`docker compose … up` with the overlay of this kind of hardware."""
-    folder = paths.root / "compose"
-    files = (str(folder / "vllm.yml"), str(folder / OVERLAYS[backend.gpu]))
-    named = [word for file in files for word in ("--file", file)]
+def up_command(backend: Backend, paths: Paths, host: Host) -> tuple[str, ...]:
+    """`docker compose … up` with all that this backend needs on this machine."""
+    named = files(backend, paths, host, paths.run(backend.name) / ENVIRONMENT)
     return compose.command(backend.name, *named, "up", "--detach", "--remove-orphans")
+
+
+def files(backend: Backend, paths: Paths, host: Host, names: Path) -> list[str]:
+    """The compose files of a server, as arguments.
+
+    Args:
+        names: the file with the text of `environment_file`.
+    """
+    folder = paths.root / "compose"
+    all_of_them = [*(folder / file for file in overlays.files(backend, host)), names]
+    return [word for file in all_of_them for word in ("--file", str(file))]
+
+
+def environment_file(backend: Backend, host: Host) -> str:
+    """A compose file that passes each variable of the server through, by its name alone."""
+    names = sorted(serve_arguments.environment(backend, host) | overlays.environment(backend, host))
+    return json.dumps({"services": {"vllm": {"environment": names}}}, indent=1) + "\n"
 
 
 def environment(backend: Backend, paths: Paths, host: Host) -> dict[str, str]:
@@ -70,10 +117,11 @@ def environment(backend: Backend, paths: Paths, host: Host) -> dict[str, str]:
     root = host.weights.root
     return {
         **serve_arguments.environment(backend, host),
+        **overlays.values(backend, host),
         "IMAGE": image(backend, host),
         "PORT": str(backend.port),
         "RUN_AS": host.os.user,
-        "CACHE_SOURCE": str(cache(paths)),
+        "CACHE_SOURCE": str(cache(backend, paths, host)),
         "MODEL_SOURCE": str(root),
         "MODEL_TARGET": f"/models/{root.name if root else ''}",
         "VLLM_ARGS": shlex.join(arguments),
@@ -81,9 +129,20 @@ def environment(backend: Backend, paths: Paths, host: Host) -> dict[str, str]:
     }
 
 
-def cache(paths: Paths) -> Path:
-    """Where vLLM in a container keeps what it learned; survives the container."""
-    return paths.home / "cache" / "vllm-docker"
+def cache(backend: Backend, paths: Paths, host: Host) -> Path:
+    """Where vLLM in a container keeps what it compiled for one image on one card."""
+    of_image = _as_name(image(backend, host))
+    return paths.home / "cache" / "vllm-docker" / of_image / _as_name(_of_card(backend, host))
+
+
+def _of_card(backend: Backend, host: Host) -> str:
+    return images.card(backend, host) or backend.gpu
+
+
+def _as_name(text: str) -> str:
+    """A name for a folder; of a digest the beginning is enough."""
+    short = re.sub(r"(?<=sha256:\w{12})\w+", "", text)
+    return re.sub(r"[^\w.]+", "-", short.lower()).strip("-")
 
 
 def _inside(host: Host) -> str:

@@ -9,11 +9,13 @@ from lifecycle.errors import ConfigError, NotSupported, RestartNeeded
 from lifecycle.host import Docker, Host
 from lifecycle.paths import Paths
 from lifecycle.step import Action, Command, Download, Step
-from lifecycle.steps import system
+from lifecycle.steps import chain, system, wsl
 from lifecycle.steps.root import apt_install, as_root, staging, write
 from lifecycle.tables.docker import DockerPackages
 
 BY = "inv setup.docker"
+KINDS = ("cpu", "cuda", "rocm")
+ANSWERS = "Docker Engine and Compose v2 answer"
 PAGE = "https://docs.docker.com/engine/install/"
 SOURCES = ("vendor", "distribution")
 KEYRING = "/etc/apt/keyrings/docker.asc"
@@ -32,11 +34,19 @@ AGAIN = "then run the same again."
 
 
 def steps(host: Host, paths: Paths) -> list[Step]:
-    """What a container server needs of Docker on this machine; [] where there can be none."""
+    """What a container server needs of Docker on this machine; [] where there can be none.
+
+    How it was installed matters only as long as it does not answer. Then there is one line about
+    it: the first thing that is wrong, as one command or one person mends all of them in turn.
+    """
     if host.os.system != "linux":
         return []
-    # How it was installed matters only as long as it does not answer.
-    return _plan(host, paths, "") if silent(host) else [_here(), answers(host)]
+    if host.wsl.generation == 1:
+        return [answers(host)]
+    if not silent(host):
+        return chain.known([_here(host), answers(host)], host)
+    first = chain.known(_plan(host, paths, ""), host)[-1]
+    return [replace(first, name=ANSWERS)]
 
 
 def setup(host: Host, paths: Paths, source: str) -> list[Step]:
@@ -64,17 +74,18 @@ def setup(host: Host, paths: Paths, source: str) -> list[Step]:
             f"there are no {source} packages with Compose v2 for {host.os.name}",
             fix=f"Leave --source out, or follow {PAGE}",
         )
-    return [_second_generation(), *_plan(host, paths, source)]
+    below = [wsl.second_generation(host)] if host.os.wsl else []
+    return [*below, *_plan(host, paths, source)]
 
 
 def answers(host: Host) -> Step:
     """The engine answers this account, and Compose v2 is there: what `up` asks for."""
+    if host.wsl.generation == 1:
+        return wsl.second_generation(host)
     return Step(
-        name="Docker Engine and Compose v2 answer",
+        name=ANSWERS,
         missing=silent,
-        fix=_desktop_fix(host)
-        if _desktop_chosen(host, "")
-        else f"{BY} installs, starts and opens it; or do without Docker: --runtime venv.",
+        fix=_next(host),
         found=lambda now: (
             f"{'Docker Desktop' if now.docker.desktop else 'Engine'} {now.docker.engine}, "
             f"Compose {now.docker.compose}"
@@ -90,11 +101,21 @@ def silent(now: Host) -> str:
     return now.docker.problem or now.unread.get("docker", "Docker was not looked at")
 
 
+def _next(host: Host) -> str:
+    """What to do about a silent engine; our command first, unless it would only say this too."""
+    if _desktop_chosen(host, ""):
+        return _desktop_fix(host)
+    own = next((step.fix for step in (_here(host), *_logins(host)) if step.missing(host)), "")
+    without = [gpu for gpu in KINDS if tables.serving.served(gpu, "venv")]
+    other = f"Without Docker (GPU={' or '.join(without)}): --runtime venv."
+    return own or f"{BY} (it installs, starts and opens it). {other}"
+
+
 def _plan(host: Host, paths: Paths, source: str) -> list[Step]:
     if _desktop_chosen(host, source):
-        plan = [_here(), *_of_desktop(host), answers(host)]
+        plan = [_here(host), *_of_desktop(host), answers(host)]
     else:
-        plan = [_here(), *_of_engine(host, paths, source)]
+        plan = [_here(host), *_of_engine(host, paths, source)]
         # Not a person's business as long as one of the others can be done.
         ours = any(step.actions and step.missing(host) for step in plan)
         plan += [replace(answers(host), actions=(SHOW,) if ours else ())]
@@ -130,23 +151,17 @@ def _row(host: Host, source: str) -> DockerPackages | None:
     return next(here, rows[0] if rows else None)
 
 
-def _second_generation() -> Step:
-    return Step(
-        name="WSL runs this distribution as version 2",
-        missing=lambda now: (
-            "it runs as version 1, where no Docker can" if now.wsl.generation == 1 else ""
-        ),
-        fix="inv setup.wsl",
-    )
-
-
-def _here() -> Step:
+def _here(host: Host) -> Step:
     """Models, graphics cards and ports are this machine's; the engine must be too."""
+    back = (
+        "Type: docker context use default (and unset DOCKER_CONTEXT, where that is set)"
+        if host.docker.context
+        else "Type: unset DOCKER_HOST, and take it out of your shell's start-up file"
+    )
     return Step(
         name="docker means the engine of this machine",
         missing=lambda now: _elsewhere(now.docker),
-        fix="Type: unset DOCKER_HOST DOCKER_CONTEXT; docker context use default; look where a "
-        f"shell's start-up file sets them; {AGAIN}",
+        fix=f"{back}, {AGAIN}",
     )
 
 
@@ -166,7 +181,7 @@ def _desktop_is_off() -> Step:
     return Step(
         name="Docker Desktop keeps out of this distribution",
         missing=lambda now: (
-            "its integration is on"
+            "its integration into this distribution is on"
             if now.docker.program.startswith(DESKTOP) or (now.docker.engine and now.docker.desktop)
             else ""
         ),
@@ -314,10 +329,18 @@ def _access(host: Host) -> list[Step]:
     """Root needs no group. Who is in the group may be root: that is Docker's nature."""
     if host.os.root:
         return []
-    owner, _, group = host.docker.socket.partition(":")
-    closed = owner == "root" and group == "root"
-    group = "docker" if closed or not group else group
-    return [_member(host, group, closed=closed), _in_force(host, group)]
+    closed = host.docker.socket == "root:root"
+    return [_member(host, _group(host), closed=closed), *_logins(host)]
+
+
+def _logins(host: Host) -> list[Step]:
+    return [] if host.os.root else [_in_force(host, _group(host))]
+
+
+def _group(host: Host) -> str:
+    """The one that may use the socket; a socket of root's alone is given to `docker`."""
+    group = host.docker.socket.partition(":")[2]
+    return group if group not in {"", "root"} else "docker"
 
 
 def _member(host: Host, group: str, *, closed: bool) -> Step:
@@ -326,7 +349,7 @@ def _member(host: Host, group: str, *, closed: bool) -> Step:
             return ""
         if now.docker.socket == "root:root":
             return "the socket belongs to root alone"
-        return "" if group in now.os.listed else f"{now.os.account} is not in it"
+        return "" if group in now.os.listed else f"{now.os.account} is not in the group {group}"
 
     path = host.docker.address.removeprefix("unix://")
     opened = (
@@ -349,7 +372,7 @@ def _member(host: Host, group: str, *, closed: bool) -> Step:
 def _in_force(host: Host, group: str) -> Step:
     def missing(now: Host) -> str:
         waits = group in now.os.listed and group not in now.os.groups and not now.docker.engine
-        return f"{now.os.account} was put into it after this login" if waits else ""
+        return f"{now.os.account} was put into the group {group} after this login" if waits else ""
 
     return Step(
         name=f"the group {group} is in force here",

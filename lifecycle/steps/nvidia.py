@@ -7,11 +7,12 @@ from lifecycle import tables
 from lifecycle.host import GIB, Gpu, Host
 from lifecycle.paths import Paths
 from lifecycle.step import Step
-from lifecycle.steps import cuda_toolkit, docker_engine, nvidia_containers, system
+from lifecycle.steps import chain, cuda_toolkit, docker_engine, nvidia_containers, system, wsl
 from lifecycle.steps.nvidia_containers import BY
 from lifecycle.steps.root import as_root
 from lifecycle.tables.cards import Card
 from lifecycle.tables.cuda import Cuda
+from lifecycle.tables.serving import Image
 
 DRIVERS = "https://www.nvidia.com/drivers"
 BFLOAT16 = "8.0"
@@ -25,6 +26,13 @@ LINUX_DRIVER = re.compile(
 """Packages of a display driver; the container toolkit's own libraries are not."""
 INSTALLER = "/usr/bin/nvidia-uninstall"
 """What NVIDIA's .run installer leaves, to undo itself."""
+CONSUMER = re.compile(r"GeForce|TITAN", re.IGNORECASE)
+TRUST = {
+    "hardware": "we tried it",
+    "documented": "by its maker's word, not tried by us",
+    "reported": "read in the image by others, not tried by us",
+}
+"""What a floor of drivers rests on."""
 VERIFIED = {
     "hardware": "we ran it",
     "documented": "works by its vendor's word, not tried by us",
@@ -36,25 +44,50 @@ def card(host: Host, image: str = "") -> list[Step]:
     """A card that can run the image: asked before Docker, and before anything is fetched.
 
     Args:
-        image: the image that was chosen; "" for the pinned one.
+        image: the image that a person chose; "" for the one that suits the driver.
     """
-    image = image or tables.serving.image("cuda").pinned
-    plan = [_no_linux_driver(host)] if host.os.wsl else []
-    plan.append(_answers(host))
-    if not host.nvidia.gpus:
-        return plan  # The rest can only be judged on a card that answers.
-    return [
-        *plan,
-        _new_enough_card(image),
-        _driver(host, image),
-        _known(),
-        _bfloat16(),
-        _free_memory(),
-    ]
+    image = image or _suitable(host)
+    plan = [*seen(host), _known(), _new_enough_card(host, image), _driver(host, image)]
+    return chain.known([*plan, _bfloat16(), _free_memory()], host)
 
 
-def containers(host: Host, paths: Paths) -> list[Step]:
-    """What lets a container see the card: the loader, the toolkit, the engine, and a trial."""
+def seen(host: Host) -> list[Step]:
+    """A card of NVIDIA's answers, whatever is to run on it."""
+    plan = [*wsl.inside(host), _no_linux_driver(host)] if host.os.wsl else []
+    return chain.known([*plan, _answers(host)], host)
+
+
+def suits(host: Host, image: Image) -> bool:
+    """Whether the driver runs an image with kernels for the card, as far as that is known."""
+    return runs(host, image.cuda)
+
+
+def runs(host: Host, version: str) -> bool:
+    """Whether driver and card run what is built for a version of CUDA, as far as that is known."""
+    cuda = next((row for row in tables.cuda.cudas() if row.version == version), None)
+    return not cuda or (_runs(host, cuda) and not _without_kernels(host, cuda))
+
+
+def best(host: Host) -> Gpu:
+    """The card a server would take: the newest, then the largest; one without a name when none."""
+    return max(
+        host.nvidia.gpus,
+        key=lambda gpu: (tables.versions.numbers(gpu.arch), gpu.total),
+        default=Gpu(""),
+    )
+
+
+def containers(host: Host, paths: Paths, image: str = "") -> list[Step]:
+    """What lets a container see the card: the loader, the toolkit, the engine, and a trial.
+
+    As far as it is known: nothing on a card that cannot serve or for an engine that is silent.
+    """
+    if chain.broken(card(host, image), host) or docker_engine.silent(host):
+        return []
+    return chain.known(_containers(host, paths), host)
+
+
+def _containers(host: Host, paths: Paths) -> list[Step]:
     plan = nvidia_containers.steps(host, paths)
     return [_loader(host), *plan] if plan else []
 
@@ -64,12 +97,12 @@ def setup(host: Host, paths: Paths, *, toolkit: bool, image: str = "") -> list[S
 
     Args:
         toolkit: also the CUDA toolkit (nvcc), which servers do not need.
-        image: the image that was chosen; "" for the pinned one.
+        image: the image that a person chose; "" for the one that suits the driver.
     """
     if host.os.system != "linux":
         return system.steps(host)
     plan = [*(step for step in card(host, image) if not step.advice), docker_engine.answers(host)]
-    plan += containers(host, paths)
+    plan += _containers(host, paths)
     if toolkit:
         plan.append(cuda_toolkit.step(host, paths))
     return plan
@@ -125,8 +158,6 @@ def _described(gpu: Gpu) -> str:
 def _silent(now: Host) -> str:
     if now.nvidia.gpus:
         return ""
-    if now.wsl.generation == 1:
-        return "this distribution runs as WSL 1, which has no graphics card"
     if now.nvidia.problem:
         known = tables.cuda.smi_complaint(now.nvidia.problem)
         return f"{known.means}\n{now.nvidia.problem}" if known else now.nvidia.problem
@@ -141,11 +172,14 @@ def _of_windows(now: Host) -> str:
 
 
 def _way_to_a_card(host: Host) -> str:
-    if host.wsl.generation == 1:
-        return f"In Windows: wsl --set-version {host.wsl.distribution or 'NAME'} 2"
     known = tables.cuda.smi_complaint(host.nvidia.problem)
     if known:
         return known.wsl if host.os.wsl else known.linux
+    if host.os.wsl and _of_windows(host):
+        return (
+            "In Windows: wsl --update; then: wsl --shutdown. Does it stay so, install the current "
+            f"driver there: {DRIVERS}"
+        )
     if host.os.wsl or host.os.system == "win32":
         return f"Install NVIDIA's driver in Windows ({DRIVERS}), then: wsl --update; wsl --shutdown"
     if not host.nvidia.problem:
@@ -155,35 +189,39 @@ def _way_to_a_card(host: Host) -> str:
     return f"Install the driver from your distribution or {DRIVERS}, then restart the machine."
 
 
-def _best(now: Host) -> Gpu:
-    """The card a server would take: the newest, then the largest."""
-    return max(now.nvidia.gpus, key=lambda gpu: (tables.versions.numbers(gpu.arch), gpu.total))
-
-
-def _new_enough_card(image: str) -> Step:
+def _new_enough_card(host: Host, image: str) -> Step:
     cuda = tables.cuda.of_image(image)
 
     def missing(now: Host) -> str:
-        gpu = _best(now) if now.nvidia.gpus else Gpu("")
-        arch = tables.versions.numbers(gpu.arch)
-        if not cuda or not arch:
-            return ""  # Unreadable is not too old; vLLM itself says so.
-        if arch < tables.versions.numbers(cuda.arch):
-            return f"{gpu.name} has compute capability {gpu.arch}, the image needs {cuda.arch}"
-        if arch > tables.versions.numbers(cuda.newest_arch):
-            return (
-                f"{image} is built for CUDA {cuda.version}, which has no kernels for {gpu.name} "
-                f"(compute capability {gpu.arch})"
-            )
-        return ""
+        return _without_kernels(now, cuda, image) if cuda else ""
 
     return Step(
         name="the image has kernels for the card",
         missing=missing,
-        fix="A newer card; or for a newer card than the image: take IMAGE= out of .env, the "
-        "pinned one is newer. On this machine's processor: inv up --gpu cpu",
+        fix=_other_card(host, cuda) if cuda else "",
         found=lambda _: f"CUDA {cuda.version}" if cuda else f"not known of {image}",
     )
+
+
+def _other_card(host: Host, cuda: Cuda) -> str:
+    newer = tables.versions.numbers(best(host).arch) > tables.versions.numbers(cuda.newest_arch)
+    if newer:
+        return "Take IMAGE= out of .env: newer images know newer cards. Till then: inv up --gpu cpu"
+    return "Serve from the processor: inv up --gpu cpu. No setting makes this card do."
+
+
+def _without_kernels(now: Host, cuda: Cuda, image: str = "the image") -> str:
+    gpu = best(now)
+    arch = tables.versions.numbers(gpu.arch)
+    if arch and arch < tables.versions.numbers(cuda.arch):
+        return f"{gpu.name} has compute capability {gpu.arch}, the image needs {cuda.arch}"
+    # Unreadable is not too old; vLLM itself says so.
+    if arch and arch > tables.versions.numbers(cuda.newest_arch):
+        return (
+            f"{image} is built for CUDA {cuda.version}, which has no kernels for {gpu.name} "
+            f"(compute capability {gpu.arch})"
+        )
+    return ""
 
 
 def _driver(host: Host, image: str) -> Step:
@@ -192,12 +230,14 @@ def _driver(host: Host, image: str) -> Step:
         name="the driver runs the image's CUDA",
         missing=lambda now: _too_old(now, cuda, image) if cuda else "",
         fix=_ways_out(host, cuda) if cuda else "",
-        found=lambda now: (
-            f"driver {now.nvidia.driver}, needed: {cuda.driver}"
-            if cuda
-            else f"the CUDA of {image} is not known"
-        ),
+        found=lambda now: _enough(now, cuda) if cuda else f"the CUDA of {image} is not known",
     )
+
+
+def _enough(now: Host, cuda: Cuda) -> str:
+    if _let_through(now, cuda):
+        return f"driver {now.nvidia.driver}; the image takes it on this card ({TRUST['reported']})"
+    return f"driver {now.nvidia.driver}, needed: {cuda.driver}"
 
 
 def _too_old(now: Host, cuda: Cuda, image: str) -> str:
@@ -212,61 +252,73 @@ def _too_old(now: Host, cuda: Cuda, image: str) -> str:
 
 def _runs(now: Host, cuda: Cuda) -> bool:
     """By the driver's own word where it gives one: the container's start-up check asks that."""
+    if _let_through(now, cuda):
+        return True
     if now.nvidia.cuda:
         return tables.versions.numbers(now.nvidia.cuda) >= tables.versions.numbers(cuda.version)
     driver = tables.versions.numbers(now.nvidia.driver)
     return not driver or driver >= tables.versions.numbers(cuda.driver)
 
 
+def _let_through(now: Host, cuda: Cuda) -> bool:
+    """Whether the image names this older branch of drivers: never for a gamer's card."""
+    return now.nvidia.driver.partition(".")[0] in cuda.branches and not CONSUMER.search(
+        best(now).name
+    )
+
+
 def _ways_out(host: Host, cuda: Cuda) -> str:
     where = "in Windows" if host.os.wsl else "on this machine"
-    newer = f"Either install driver {cuda.driver} or newer {where} ({DRIVERS})"
+    newer = f"nstall driver {cuda.driver} or newer {where} ({DRIVERS})"
     newer += ", then wsl --shutdown." if host.os.wsl else " and restart."
-    older = next((ref for ref in tables.serving.images("cuda") if _fits(host, ref)), "")
+    older = next((row.pinned for row in tables.serving.images("cuda") if suits(host, row)), "")
     if older:
         other = f"Or keep the driver and take an older build, untried by us: IMAGE={older} in .env."
-        return f"{newer} {other}"
-    return f"{newer} There is no build for this driver: {_oldest(cuda)}"
+        return f"Either i{newer} {other}"
+    return f"I{newer} {_oldest(cuda)}"
 
 
-def _fits(host: Host, reference: str) -> bool:
-    cuda = tables.cuda.of_image(reference)
-    return bool(cuda and _runs(host, cuda))
+def _suitable(host: Host) -> str:
+    here = host.docker.images
+    return tables.serving.image("cuda", here, lambda row: suits(host, row)).pinned
 
 
 def _oldest(cuda: Cuda) -> str:
-    known = [tables.cuda.of_image(reference) for reference in tables.serving.images("cuda")]
+    known = [tables.cuda.of_image(row.reference) for row in tables.serving.images("cuda")]
     rows = [cuda, *(one for one in known if one)]
     least = min(rows, key=lambda one: tables.versions.numbers(one.driver))
-    return f"the oldest one (CUDA {least.version}) needs driver {least.driver}."
+    return (
+        f"There is no build for this driver: the oldest we know (CUDA {least.version}) asks this "
+        f"card for {least.driver} or newer ({TRUST[least.verified]})."
+    )
 
 
 def _loader(host: Host) -> Step:
-    wsl = tables.cuda.on_wsl()
+    place = tables.cuda.on_wsl()
     step = Step(
         name="programs find the driver's libcuda.so.1",
         missing=lambda now: "" if now.nvidia.libcuda else "the loader does not know its folder",
         found=lambda now: now.nvidia.libcuda,
         advice=not host.os.wsl,
-        fix=f"In Windows: wsl --update, then wsl --shutdown; see ls {wsl.libraries}"
+        fix=f"In Windows: wsl --update, then wsl --shutdown; see ls {place.libraries}"
         if host.os.wsl
         else "Install the driver's compute part (Debian: libcuda1; Ubuntu: libnvidia-compute-NNN).",
     )
     if not host.os.wsl:
         return step
     # A file of our own: WSL's ld.wsl.conf is absent because somebody switched it off.
-    put = as_root(host, "sh", "-c", f"echo {wsl.libraries} > {wsl.loader} && ldconfig")
+    put = as_root(host, "sh", "-c", f"echo {place.libraries} > {place.loader} && ldconfig")
     return replace(step, actions=(put,), by=BY, phase="install")
 
 
 def _known() -> Step:
     def row(now: Host) -> Card | None:
-        gpu = _best(now) if now.nvidia.gpus else Gpu("")
+        gpu = best(now)
         return tables.cards.card("nvidia", gpu.name, gpu.arch)
 
     def found(now: Host) -> str:
         known = row(now)
-        return f"{VERIFIED[known.verified]}. {known.note}".strip() if known else ""
+        return ". ".join(filter(None, (VERIFIED[known.verified], known.note))) if known else ""
 
     return Step(
         name="the card is in our table",
@@ -279,7 +331,7 @@ def _known() -> Step:
 
 def _bfloat16() -> Step:
     def missing(now: Host) -> str:
-        gpu = _best(now) if now.nvidia.gpus else Gpu("")
+        gpu = best(now)
         old = gpu.arch and tables.versions.numbers(gpu.arch) < tables.versions.numbers(BFLOAT16)
         return f"{gpu.name} (compute capability {gpu.arch}) has no bfloat16" if old else ""
 
@@ -293,7 +345,7 @@ def _bfloat16() -> Step:
 
 def _free_memory() -> Step:
     def missing(now: Host) -> str:
-        gpu = _best(now) if now.nvidia.gpus else Gpu("")
+        gpu = best(now)
         taken = gpu.total - gpu.free
         if now.server.alive or not gpu.free or gpu.free >= UTILIZATION * gpu.total:
             return ""
@@ -306,6 +358,6 @@ def _free_memory() -> Step:
         name="the card's memory is free for a server",
         missing=missing,
         fix="Close what uses the card (see nvidia-smi), or in the backend's env file: "
-        "EXTRA_ARGS=--gpu-memory-utilization 0.85",
+        "GPU_MEMORY_UTILIZATION=0.85",
         advice=True,
     )

@@ -6,6 +6,7 @@ from lifecycle import tables
 from lifecycle.host import Host
 from lifecycle.paths import Paths
 from lifecycle.step import Action, Command, Download, Step, WriteFile
+from lifecycle.steps import chain, docker_engine
 from lifecycle.steps.root import apt_install, as_root, staging, write
 from lifecycle.tables.cuda import AptRepository
 
@@ -14,6 +15,8 @@ GUIDE = (
     "https://docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html"
 )
 CDI_FILE = "/etc/cdi/nvidia.yaml"
+KNOWS = "Docker knows NVIDIA's runtime"
+ENGINES = {"docker.io", "docker-ce", "moby-engine"}
 RUNTIME, CDI_DEVICE = "nvidia", "nvidia.com/gpu=all"
 RELOAD = 'kill -HUP "$(cat /run/docker.pid)"'
 SEE_RUNTIMES = (
@@ -32,11 +35,52 @@ def steps(host: Host, paths: Paths) -> list[Step]:
     """The container toolkit, an engine that uses it, and a container that saw the card."""
     if host.os.system != "linux" or not host.nvidia.gpus:
         return []
-    # Docker Desktop brings all of it along.
-    plan = [] if host.docker.desktop else [_toolkit(host, paths), _runtime(host)]
-    if _podman(host):
-        plan.append(_cdi(host))
-    return [replace(step, by=BY) if step.actions else step for step in [*plan, _seen(host, paths)]]
+    podman = [_cdi(host)] if _podman(host) else []
+    return [*_way(host, paths), *map(_ours, [*podman, _seen(host, paths)])]
+
+
+def passage(host: Host, paths: Paths) -> list[Step]:
+    """The container toolkit, and an engine that uses it: without them Docker refuses the card.
+
+    As far as it is known: nothing without a card or an engine that answers.
+    """
+    if not host.nvidia.gpus or docker_engine.silent(host):
+        return []
+    return chain.known(_way(host, paths), host)
+
+
+def _way(host: Host, paths: Paths) -> list[Step]:
+    if host.docker.desktop:
+        return []  # It brings all of it along.
+    if _foreign(host):
+        return [_theirs()]
+    return [_ours(_toolkit(host, paths)), _ours(_runtime(host))]
+
+
+def _foreign(host: Host) -> bool:
+    """Whether the engine that answers is somebody else's: Rancher Desktop's, a container's host's.
+
+    The toolkit has to be where the engine is, and nobody here can start that one again
+    (https://github.com/rancher-sandbox/rancher-desktop/issues/3968).
+    """
+    own = host.docker.dockerd or ENGINES & set(host.packages) or _rootless(host)
+    return bool(host.docker.engine) and not own
+
+
+def _theirs() -> Step:
+    return Step(
+        name=KNOWS,
+        missing=lambda now: (
+            "" if _knows(now) else f"the engine at {now.docker.address} is not this system's own"
+        ),
+        fix="No command from here can teach it. Take an engine of this system's own: keep the "
+        "other out (Rancher Desktop: Preferences > WSL > Integrations), then: inv setup.docker",
+        found=lambda now: RUNTIME if RUNTIME in now.docker.runtimes else CDI_DEVICE,
+    )
+
+
+def _ours(step: Step) -> Step:
+    return replace(step, by=BY) if step.actions else step
 
 
 def in_use(host: Host, toolkit: str = "") -> str:
@@ -92,21 +136,19 @@ def repository(host: Host, paths: Paths, row: AptRepository) -> tuple[Action, ..
 
 
 def _runtime(host: Host) -> Step:
-    def missing(now: Host) -> str:
-        if RUNTIME in now.docker.runtimes or CDI_DEVICE in now.docker.devices:
-            return ""
-        if not now.docker.engine:
-            return "the engine does not answer, so what it knows cannot be read"
-        return "it does not yet; setup restarts it, and running containers stop for a moment"
-
+    restarted = "it does not yet; setup restarts it, and running containers stop for a moment"
     return Step(
-        name="Docker knows NVIDIA's runtime",
-        missing=missing,
+        name=KNOWS,
+        missing=lambda now: "" if _knows(now) else restarted,
         actions=() if _rootless(host) else _registration(host),
         fix=ROOTLESS if _rootless(host) else SEE_RUNTIMES,
         phase="install",
         found=lambda now: RUNTIME if RUNTIME in now.docker.runtimes else CDI_DEVICE,
     )
+
+
+def _knows(now: Host) -> bool:
+    return RUNTIME in now.docker.runtimes or CDI_DEVICE in now.docker.devices
 
 
 def _registration(host: Host) -> tuple[Action, ...]:

@@ -50,7 +50,10 @@ def installation(plan: Plan) -> list[Step]:
     if misfit(plan.host, plan.recipe):
         # Whatever comes after would be about the ROCm that must go.
         return [_fits(plan)]
-    return [_fits(plan), _release(plan), *_shadowing(plan), _rocm(plan), *_rocdxg(plan)]
+    release = _release(plan)
+    if release.missing(plan.host):
+        return [_fits(plan), release]
+    return [_fits(plan), release, *_shadowing(plan), _rocm(plan), *_rocdxg(plan)]
 
 
 def _fits(plan: Plan) -> Step:
@@ -84,7 +87,8 @@ def _refusal(host: Host, rocm: str) -> str:
 def _release(plan: Plan) -> Step:
     name, codename = plan.recipe.name, plan.host.os.codename
     known = ", ".join(tables.rocm.releases(name))
-    other = "inv setup.wsl makes an Ubuntu-24.04." if plan.host.os.wsl else ""
+    ubuntu = tables.wsl.distributions()[0].name
+    other = f"inv setup.wsl --distro {ubuntu}; then go on inside it: wsl -d {ubuntu}"
     return Step(
         name="there are ROCm packages for this distribution",
         missing=lambda now: (
@@ -92,7 +96,9 @@ def _release(plan: Plan) -> Step:
             if _installed(now, plan.recipe) or tables.rocm.repository(name, codename)
             else f"{name} has packages for {known}; this is {codename or now.os.name}"
         ),
-        fix=other or "Install rocminfo with your package manager; servers bring their own ROCm.",
+        fix=other
+        if plan.host.os.wsl
+        else "Install rocminfo with your package manager; servers bring their own ROCm.",
         # Natively the kernel is enough for a server; rocminfo only shows that it is.
         advice=not plan.host.os.wsl,
         found=lambda now: now.os.codename or now.os.name,
@@ -130,7 +136,6 @@ def _rocm(plan: Plan) -> Step:
         phase="install",
         by=plan.by,
         found=lambda now: f"ROCm {now.amd.rocm}" if now.amd.rocm else "rocminfo",
-        advice=not plan.host.os.wsl and not covered,
     )
 
 

@@ -4,16 +4,14 @@ from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.errors import NotSupported
 from lifecycle.host import Host, Launch
+from lifecycle.keys import SHAPING
 from lifecycle.paths import Paths
 from lifecycle.runtimes import launch
 from lifecycle.step import Action, AwaitReady, Step, StopServer
-from lifecycle.steps import cpu, docker, libraries, venv, weights
+from lifecycle.steps import cpu, docker, libraries, serve_arguments, venv, weights
 from lifecycle.steps.venv import Tools
 
-COMPARED = (
-    "GPU", "PORT", "MODEL", "SERVED_NAME", "MAX_MODEL_LEN", "MAX_NUM_SEQS", "DTYPE",
-    "KV_CACHE_GIB", "CPU_SETTINGS", "EXTRA_ARGS",
-)  # fmt: skip
+COMPARED = SHAPING
 """Keys that a running server cannot take on without a restart."""
 
 
@@ -24,20 +22,30 @@ def prepare(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[St
         NotSupported: no row of `support.toml` covers this hardware and runtime, or no Linux.
     """
     tables.serving.require_served(backend.gpu, backend.runtime)
+    require_linux(host)
+    # What only a person can mend comes before anything that takes minutes.
+    plan = weights.present(backend)
+    plan += cpu.steps(backend) if backend.gpu == "cpu" else []
+    if backend.runtime == "docker":
+        plan += docker.steps(backend, host, paths)
+    if backend.runtime == "venv" or weights.needs_engine(backend, host):
+        engine = tables.serving.engine_for(backend.gpu, backend.runtime)
+        plan += libraries.steps(engine.gpu, host)
+        plan += venv.install(backend, paths, host, tools)
+    return plan + weights.packaged(backend, paths, host, tools)
+
+
+def require_linux(host: Host) -> None:
+    """Refuse every other system.
+
+    Raises:
+        NotSupported: and says where to run the same.
+    """
     if host.os.system != "linux":
         raise NotSupported(
             f"vLLM servers run on Linux and WSL2, not on {host.os.system}",
             fix="On Windows: open the WSL2 distribution and run the same there.",
         )
-    # What only a person can mend comes before anything that takes minutes.
-    plan = weights.present(backend)
-    plan += cpu.steps(backend) if backend.gpu == "cpu" else []
-    if backend.runtime == "docker":
-        plan += docker.steps(backend, host)
-    if backend.runtime == "venv" or weights.needs_engine(backend, host):
-        plan += libraries.steps(backend.gpu, host)
-        plan += venv.install(backend, paths, host, tools)
-    return plan + weights.packaged(backend, paths, host, tools)
 
 
 def start(backend: Backend, paths: Paths, host: Host, *, again: bool = False) -> list[Step]:
@@ -73,6 +81,12 @@ def start(backend: Backend, paths: Paths, host: Host, *, again: bool = False) ->
             phase="start",
         ),
     ]
+
+
+def notes(backend: Backend, host: Host) -> list[str]:
+    """What a person should know of the start to come: what nobody tried, what is worked around."""
+    untried = docker.notes(backend, host) if backend.runtime == "docker" else venv.notes(backend)
+    return [*untried, *serve_arguments.notes(backend, host)]
 
 
 def launched(backend: Backend, host: Host) -> Launch:

@@ -1,19 +1,27 @@
 """What vLLM is told, whatever it runs in: flags and environment."""
 
+import re
+
 from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.host import Host
+from lifecycle.steps import images, known_issues
+from lifecycle.steps.known_issues import Applied
 from lifecycle.tables.serving import CpuSettings
 
 
 def flags(backend: Backend, host: Host) -> tuple[str, ...]:
     """Flags after model, host and port."""
-    ours = ("--served-model-name", backend.served_name, *backend.vllm_flags())
+    name = ("--served-model-name", backend.served_name)
+    against = tuple(
+        word for one in _met(backend, host) for pair in one.flags.items() for word in pair
+    )
     if backend.gpu != "cpu":
-        return ours
+        return (*name, *against, *backend.vllm_flags())
     tuned = tuple(_cpu(backend, host).flags)
     # Always explicit: vLLM would otherwise take 92 % of the RAM.
-    return (*ours, "--kv-cache-memory-bytes", str(backend.kv_cache_bytes), *tuned)
+    cache = ("--kv-cache-memory-bytes", str(backend.kv_cache_bytes))
+    return (*name, *against, *backend.vllm_flags(), *cache, *tuned)
 
 
 def environment(backend: Backend, host: Host) -> dict[str, str]:
@@ -23,13 +31,45 @@ def environment(backend: Backend, host: Host) -> dict[str, str]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
     }
-    if backend.gpu != "cpu":
-        return ours
+    for one in _met(backend, host):
+        ours |= one.environment
+    return ours | (_cores(backend, host) if backend.gpu == "cpu" else _cards(backend))
+
+
+def notes(backend: Backend, host: Host) -> list[str]:
+    """The known issues this start meets, a line each; `up` prints them before it starts."""
+    return known_issues.lines(backend, host, version(backend, host))
+
+
+def version(backend: Backend, host: Host) -> str:
+    """The version of vLLM that will run; "" when an image of the user's does not tell."""
+    if backend.runtime == "venv":
+        return tables.serving.engine(backend.gpu).version
+    row = images.row(backend, host)
+    if row:
+        return row.vllm
+    said = re.search(r"(?:vllm[_-]v?|:v)(\d+\.\d+\.\d+)", backend.get("IMAGE"))
+    return said[1] if said else ""
+
+
+def _met(backend: Backend, host: Host) -> list[Applied]:
+    return known_issues.applied(backend, host, version(backend, host))
+
+
+def _cards(backend: Backend) -> dict[str, str]:
+    """The cards it may see, as the vendor's runtime is told of them."""
+    numbers = ",".join(map(str, backend.devices))
+    if not numbers:
+        return {}
+    if backend.gpu == "rocm":
+        return {"HIP_VISIBLE_DEVICES": numbers}
+    # In nvidia-smi's order: CUDA's own begins with the fastest card.
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": numbers}
+
+
+def _cores(backend: Backend, host: Host) -> dict[str, str]:
     first = str(host.cpu.allowed[0] if host.cpu.allowed else 0)
-    return {
-        **ours,
-        **{k: v.replace("{first}", first) for k, v in _cpu(backend, host).env.items()},
-    }
+    return {k: v.replace("{first}", first) for k, v in _cpu(backend, host).env.items()}
 
 
 def _cpu(backend: Backend, host: Host) -> CpuSettings:

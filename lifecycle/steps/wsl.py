@@ -12,10 +12,9 @@ from lifecycle.errors import NotSupported
 from lifecycle.host import Distribution, Host
 from lifecycle.paths import Paths
 from lifecycle.step import Step
-from lifecycle.steps import wsl_settings
-from lifecycle.steps.wsl_settings import wsl
+from lifecycle.steps import chain, wsl_settings
+from lifecycle.steps.wsl_settings import BY, wsl
 
-BY = "inv setup.wsl"
 REBOOT = f"Restart Windows, then run the same again: {BY}"
 
 
@@ -23,12 +22,19 @@ def steps(host: Host, paths: Paths) -> list[Step]:
     """What a server needs of WSL; nothing on plain Linux."""
     del paths
     if host.os.wsl:
-        return [*_inside(host), _interop(host), _current(host), _systemd(host), *_advice(host)]
+        below = inside(host)
+        rest = [_current(host), _systemd(host), *_advice(host)]
+        return [*chain.known(below, host), _interop(host), *_after(below, rest, host)]
     if host.os.system == "win32":
         name = target(host, "")
-        plan = [*_windows(host), *_distribution(host, name)]
-        return [*(_by(step) for step in plan), *_advice(host), _account(name)]
+        plan = [_by(step) for step in (*_windows(host), *_distribution(host, name))]
+        return [*chain.known(plan, host), *_after(plan, [*_advice(host), _account(name)], host)]
     return []
+
+
+def inside(host: Host) -> list[Step]:
+    """What only Windows can change, seen from inside; no card is reached without it."""
+    return [second_generation(host), _kernel(host)]
 
 
 def setup(host: Host, paths: Paths, distro: str) -> list[Step]:
@@ -97,7 +103,7 @@ def target(host: Host, distro: str) -> str:
 
 
 def _setup_inside(host: Host, paths: Paths, name: str) -> list[Step]:
-    plan = _inside(host)
+    plan = inside(host)
     if host.windows.reached and name != host.wsl.distribution:
         plan += _distribution(host, name)
     if host.windows.reached:
@@ -186,27 +192,33 @@ def _account(name: str) -> Step:
     )
 
 
-def _inside(host: Host) -> list[Step]:
-    """What only Windows can change, seen from inside."""
+def second_generation(host: Host) -> Step:
+    """The distribution we are in runs as WSL 2."""
     name = host.wsl.distribution or "<distribution>"
-    return [
-        Step(
-            name="this distribution runs as WSL 2",
-            missing=lambda now: (
-                "WSL 1 has no graphics card and no Docker" if now.wsl.generation == 1 else ""
-            ),
-            fix=f"In PowerShell: wsl --set-version {name} 2 (it ends what runs in it)",
-            found=lambda now: f"WSL {now.wsl.version}".strip(),
+    return Step(
+        name="this distribution runs as WSL 2",
+        missing=lambda now: (
+            "WSL 1 has no graphics card and no Docker" if now.wsl.generation == 1 else ""
         ),
-        Step(
-            name="the kernel of WSL is new enough",
-            missing=_old_kernel,
-            fix="Take kernel= out of %UserProfile%\\.wslconfig; in PowerShell: wsl --shutdown"
-            if "wsl2.kernel" in host.wsl.config
-            else "In PowerShell: wsl --update; then: wsl --shutdown",
-            found=lambda now: now.wsl.kernel,
-        ),
-    ]
+        fix=f"In PowerShell: wsl --set-version {name} 2 (it ends what runs in it)",
+        found=lambda now: f"WSL {now.wsl.version}" if now.wsl.version else "",
+    )
+
+
+def _kernel(host: Host) -> Step:
+    return Step(
+        name="the kernel of WSL is new enough",
+        missing=_old_kernel,
+        fix="Take kernel= out of %UserProfile%\\.wslconfig; in PowerShell: wsl --shutdown"
+        if "wsl2.kernel" in host.wsl.config
+        else "In PowerShell: wsl --update; then: wsl --shutdown",
+        found=lambda now: now.wsl.kernel,
+    )
+
+
+def _after(below: list[Step], rest: list[Step], host: Host) -> list[Step]:
+    """What can be asked, and set up, only once all below it is so."""
+    return [] if chain.broken(below, host) else rest
 
 
 def _interop(host: Host) -> Step:
@@ -236,7 +248,9 @@ def _current(host: Host) -> Step:
 
 
 def _systemd(host: Host) -> Step:
-    return replace(wsl_settings.systemd(host), by=BY, advice=True)
+    """As a question only: asked for already it needs a restart, else our command asks for it."""
+    step = replace(wsl_settings.systemd(host), advice=True)
+    return step if wsl_settings.systemd_asked(host) else replace(step, fix=BY)
 
 
 def _advice(host: Host) -> list[Step]:
@@ -247,7 +261,7 @@ def _advice(host: Host) -> list[Step]:
             name="Windows reaches the servers in WSL",
             missing=_cut_off,
             fix="Set networkingMode=nat (or mirrored) and localhostForwarding=true below [wsl2] in "
-            f"%UserProfile%\\.wslconfig. {wsl_settings.SHUTDOWN}",
+            f"%UserProfile%\\.wslconfig. {wsl_settings.shutdown(host)}",
             found=lambda now: now.wsl.networking,
             advice=True,
         ),

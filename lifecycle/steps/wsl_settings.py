@@ -13,10 +13,7 @@ from lifecycle.paths import Paths
 from lifecycle.step import Action, Command, EditFile, Step, WriteFile
 from lifecycle.steps import root
 
-SHUTDOWN = (
-    "In PowerShell: wsl --shutdown (it ends everything that runs in WSL); then open the "
-    "distribution again and run: inv setup.wsl"
-)
+BY = "inv setup.wsl"
 CONF = "/etc/wsl.conf"
 UTF8 = {"WSL_UTF8": "1", "WSLENV": "WSL_UTF8"}
 """wsl.exe writes UTF-16 otherwise; WSLENV carries the wish from Linux to Windows."""
@@ -26,6 +23,12 @@ SIZE = re.compile(r"(\d+)([KMGT]?)B?")
 https://github.com/microsoft/WSL/blob/master/src/shared/inc/stringshared.h (ParseMemorySize)
 """
 UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": GIB, "T": 1024 * GIB}
+
+
+def shutdown(host: Host) -> str:
+    """How a new setting comes into force, and how it goes on then."""
+    here = "open the distribution again and run" if host.os.wsl else "run here again"
+    return f"In PowerShell: wsl --shutdown (it ends everything that runs in WSL); then {here}: {BY}"
 
 
 def wsl(host: Host, *argv: str) -> Command:
@@ -42,9 +45,9 @@ def settings(host: Host) -> Step:
         name="WSL's settings suit a server",
         missing=_unsuited,
         actions=(edit,) if home else (),
-        fix=f"Put into %UserProfile%\\.wslconfig: {_spelled(wanted)}. {SHUTDOWN}",
+        fix=f"Put into %UserProfile%\\.wslconfig: {_spelled(wanted)}. {shutdown(host)}",
         phase="configure",
-        restart=SHUTDOWN,
+        restart=shutdown(host),
     )
 
 
@@ -54,22 +57,22 @@ def stays_up(host: Host) -> Step:
     return Step(
         name="the distribution stays up without a window",
         missing=lambda now: "; ".join(_short_lived(now)),
-        fix=f"Put into %UserProfile%\\.wslconfig: {_spelled(idle)}. {SHUTDOWN}",
-        by="inv setup.wsl" if host.windows.home else "",
-        found=lambda now: now.wsl.config.get("general.instanceidletimeout", "") + " ms",
+        fix=BY
+        if host.windows.home
+        else f"Put into %UserProfile%\\.wslconfig: {_spelled(idle)}. {shutdown(host)}",
+        found=lambda _: "it is never stopped for being idle",
         advice=True,
     )
 
 
 def memory(host: Host) -> Step:
     """The virtual machine has its share of Windows' RAM."""
-    ours = host.windows.home and not _chosen(host)
+    ours = host.windows.home and "wsl2.memory" in _wanted(host)
     return Step(
         name="WSL may use enough of the RAM",
-        missing=_starved,
-        fix=f"Set memory={_proposal(host)}GB below [wsl2] in %UserProfile%\\.wslconfig. {SHUTDOWN}",
-        by="inv setup.wsl" if ours else "",
-        found=lambda now: f"{now.memory.total / GIB:.1f} GiB" if now.memory.total else "",
+        missing=lambda now: _starved(now) or _unread(now),
+        fix=BY if ours else _larger(host),
+        found=_share,
         advice=True,
     )
 
@@ -92,11 +95,10 @@ def systemd_wanted(host: Host, paths: Paths, name: str) -> Step:
 
 def systemd(host: Host) -> Step:
     """Systemd runs: what starts Docker with the distribution."""
-    del host
     return Step(
         name="systemd runs",
         missing=lambda now: "" if now.os.systemd else _why_no_systemd(now),
-        fix=SHUTDOWN,
+        fix=shutdown(host),
         failure=RestartNeeded,
     )
 
@@ -105,6 +107,20 @@ def size(text: str) -> int:
     """Bytes; 0 where WSL cannot read it."""
     found = SIZE.fullmatch(text)
     return int(found[1]) * UNITS[found[2]] if found else 0
+
+
+def systemd_asked(host: Host) -> bool:
+    """Whether `/etc/wsl.conf` asks for systemd, in force or not."""
+    return host.wsl.conf.get("boot.systemd", "").lower() == "true"
+
+
+def _larger(host: Host) -> str:
+    """What a person writes who chose a size, or one that WSL cannot read."""
+    file, text = "%UserProfile%\\.wslconfig", host.wsl.config.get("wsl2.memory", "")
+    if _proposal(host):
+        return f"Set memory={_proposal(host)}GB below [wsl2] in {file}. {shutdown(host)}"
+    spelled = text.upper() if size(text.upper()) else "8GB"
+    return f"Write memory={spelled} in {file}, or take the line out. {shutdown(host)}"
 
 
 def _wanted(host: Host) -> dict[str, str]:
@@ -165,12 +181,21 @@ def _starved(now: Host) -> str:
         return f"memory={chosen:.0f}GB gives it little of Windows' {total:.0f} GiB"
     if chosen:
         return f"memory={chosen:.0f}GB is set and not in force: {have:.1f} GiB are there"
-    return f"the virtual machine gets {have:.1f} of about {total:.0f} GiB. {_unread(now)}".strip()
+    gets = f"the virtual machine gets {have:.1f} of about {total:.0f} GiB"
+    return ". ".join(filter(None, (gets, _unread(now))))
+
+
+def _share(now: Host) -> str:
+    given = now.memory.total or size(now.wsl.config.get("wsl2.memory", ""))
+    have = f"{given / GIB:.1f} GiB" if given else "its own default"
+    return have if now.windows.memory else f"{have}; how much Windows has could not be asked"
 
 
 def _unread(now: Host) -> str:
     text = now.wsl.config.get("wsl2.memory", "")
-    return f"WSL cannot read memory={text}" if text and not size(text) else ""
+    if not text or size(text):
+        return ""
+    return f"WSL cannot read memory={text} (it knows 8GB and 8192MB) and takes its own default"
 
 
 def _spelled(values: dict[str, str]) -> str:
@@ -184,14 +209,14 @@ def _spelled(values: dict[str, str]) -> str:
 def _no_systemd(now: Host) -> str:
     if now.os.systemd or (now.wsl.conf_text is None and not now.os.wsl):
         return ""
-    if now.wsl.conf.get("boot.systemd", "").lower() == "true":
+    if systemd_asked(now):
         return ""
     return f"{CONF} does not have systemd=true below [boot]"
 
 
 def _why_no_systemd(now: Host) -> str:
-    asked = now.wsl.conf.get("boot.systemd", "").lower() == "true"
-    return "asked for, and not running yet" if asked else "the first process is not systemd"
+    why = "asked for, and not running yet"
+    return why if systemd_asked(now) else "the first process is not systemd"
 
 
 def _from(host: Host, paths: Paths, name: str, text: str) -> tuple[Action, ...]:

@@ -1,6 +1,6 @@
 """What NVIDIA's drivers, images and toolkits need of each other (`data/cuda.toml`)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lifecycle.tables.rows import load_row, load_rows
 from lifecycle.tables.versions import numbers
@@ -14,12 +14,17 @@ class Cuda:
         driver: the lowest driver.
         arch: the lowest compute capability it has kernels for.
         newest_arch: the highest one.
+        branches: older drivers that its images let through all the same, by their first number; not
+            on GeForce and TITAN cards.
+        verified: what that rests on, as for `Card`.
     """
 
     version: str
     driver: str
     arch: str
     newest_arch: str
+    branches: list[str] = field(default_factory=list)
+    verified: str = "reported"
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lifecycle.errors import NotSupported
@@ -13,7 +13,13 @@ from lifecycle.tables.rows import load_file, load_rows
 
 @dataclass(frozen=True)
 class Engine:
-    """vLLM as a Python environment; sizes in GiB."""
+    """vLLM as a Python environment; sizes in GiB.
+
+    Args:
+        command: arguments of its Python; the model's folder comes next.
+        torch_backend: the index PyTorch comes from; "" for the default one.
+        cuda: the version of CUDA its driver must run; "" without an NVIDIA card.
+    """
 
     gpu: str
     distribution: str
@@ -23,6 +29,7 @@ class Engine:
     python: list[str]
     torch_backend: str
     torch: str
+    cuda: str
     disk_gib: float
     ram_gib: float
 
@@ -43,7 +50,17 @@ class Engine:
 
 @dataclass(frozen=True)
 class Image:
-    """A container image that holds vLLM; size in GiB."""
+    """A container image that holds vLLM; size in GiB.
+
+    Args:
+        entrypoint: what it starts by itself: `vllm-serve` or `shell`.
+        cuda: the CUDA it is built with; "" when unknown, or for other cards.
+        rocm: likewise.
+        arches: the AMD cards it has kernels for; for NVIDIA's see `data/cuda.toml`.
+        recipes: the ways to ROCm it works with (`data/rocm.toml`).
+        verified: as for `Card`.
+        note: what else a person should know before it is pulled.
+    """
 
     gpu: str
     reference: str
@@ -51,12 +68,23 @@ class Image:
     digest: str
     entrypoint: str
     disk_gib: float
+    cuda: str = ""
+    rocm: str = ""
+    arches: list[str] = field(default_factory=list)
+    recipes: list[str] = field(default_factory=list)
+    verified: str = "reported"
+    note: str = ""
 
     @property
     def pinned(self) -> str:
         """The reference to pull: by digest where one is known."""
         known = self.digest.startswith("sha256:")
         return f"{self.reference}@{self.digest}" if known else self.reference
+
+    @property
+    def repository(self) -> str:
+        """The reference without its tag."""
+        return repository(self.reference)
 
 
 @dataclass(frozen=True)
@@ -115,52 +143,66 @@ def engine(gpu: str) -> Engine:
     for row in load_rows(Engine, "engines.toml", "engine"):
         if row.gpu == gpu:
             return row
-    raise NotSupported(f"no vLLM engine is known for GPU={gpu} in a venv", fix=_planned(gpu))
+    raise NotSupported(
+        f"no vLLM engine is known for GPU={gpu} in a venv", fix="In a container: --runtime docker"
+    )
 
 
-def image(gpu: str, here: Iterable[str] = ()) -> Image:
-    """The image for a kind of hardware: the first one that is here, else the first row."""
-    rows = [row for row in load_rows(Image, "images.toml", "image") if row.gpu == gpu]
+def engine_for(gpu: str, runtime: str) -> Engine:
+    """The engine a backend works with: its server's, or, for a container, what converts models."""
+    return engine(gpu if runtime == "venv" else "cpu")
+
+
+def image(
+    gpu: str, here: Iterable[str] = (), suits: Callable[[Image], bool] = lambda _: True
+) -> Image:
+    """The image for a kind of hardware.
+
+    Of the rows that suit, the first one that is here, else the first one. Suits none, it is the
+    first row: the steps about the card and its driver say why it cannot run.
+
+    Args:
+        here: images that are on the machine.
+    """
+    rows = images(gpu)
     if not rows:
-        raise NotSupported(f"no container image is known for GPU={gpu}", fix=_planned(gpu))
+        raise NotSupported(f"no container image is known for GPU={gpu}")
     present = set(here)
-    return next((row for row in rows if row.reference in present), rows[0])
+    fitting = [row for row in rows if suits(row)] or rows[:1]
+    return next((row for row in fitting if row.reference in present), fitting[0])
 
 
-def images(gpu: str) -> list[str]:
+def images(gpu: str) -> list[Image]:
     """Every image for a kind of hardware, the wanted one first."""
-    return [row.reference for row in load_rows(Image, "images.toml", "image") if row.gpu == gpu]
+    return [row for row in load_rows(Image, "images.toml", "image") if row.gpu == gpu]
+
+
+def repository(reference: str) -> str:
+    """An image's name without tag and digest; a colon before a slash is a port."""
+    name = reference.partition("@")[0]
+    return name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
 
 
 def require_served(gpu: str, runtime: str) -> None:
     """Refuse a combination that `up` cannot start.
 
     Raises:
-        NotSupported: and says what is missing for it.
+        NotSupported: and says what can be started instead.
     """
     if served(gpu, runtime):
         return
-    able = sorted({row["gpu"] for row in load_file("support.toml")["serve"]})
+    rows = load_file("support.toml")["serve"]
+    other = next((row["runtime"] for row in rows if row["gpu"] == gpu), "")
+    able = ", ".join(sorted({row["gpu"] for row in rows}))
     raise NotSupported(
         f"GPU={gpu} with RUNTIME={runtime} cannot be started by this version",
-        why=f"it still lacks {_planned(gpu) or 'a row in data/support.toml'}",
-        fix=f"What can be started today: --gpu {', '.join(able)}.",
+        fix=f"Take --runtime {other}." if other else f"What can be started: --gpu {able}.",
     )
 
 
 def served(gpu: str, runtime: str) -> bool:
     """Whether `up` can start this hardware in this runtime."""
     return {"gpu": gpu, "runtime": runtime} in load_file("support.toml")["serve"]
-
-
-def servable(gpu: str) -> bool:
-    """Whether any runtime can start this kind of hardware."""
-    return any(row["gpu"] == gpu for row in load_file("support.toml")["serve"])
-
-
-def _planned(gpu: str) -> str:
-    rows = load_file("support.toml")["planned"]
-    return next((str(row["missing"]) for row in rows if row["gpu"] == gpu), "")
 
 
 def cpu_support(machine: str) -> CpuSupport:

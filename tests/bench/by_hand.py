@@ -90,7 +90,8 @@ def _run(name: str, values: dict[str, str]) -> list[str]:
     return [
         "run", "--detach", "--name", name, "--init", "--user", values["RUN_AS"],
         "--publish", f"127.0.0.1:{values['PORT']}:8000", "--shm-size", "4g", *passed,
-        "--env", "VLLM_CACHE_ROOT=/cache", "--env", "HOME=/tmp",
+        "--env", "VLLM_CACHE_ROOT=/cache/vllm", "--env", "HOME=/cache", "--env", "USER=vllm",
+        "--env", "TORCHINDUCTOR_CACHE_DIR=/cache/inductor",
         "--volume", f"{values['MODEL_SOURCE']}:{values['MODEL_TARGET']}:ro",
         "--volume", f"{values['CACHE_SOURCE']}:/cache",
         values["IMAGE"], *shlex.split(values["VLLM_ARGS"]),

@@ -86,7 +86,8 @@ class Machine:
     def look(self) -> Host:
         found = facts.look(self._here.again(), SYSTEM, self.paths.home)
         knows = (self.state / "running.json").exists()
-        engine = Docker("29.1.3", "2.40.0", runtimes=frozenset({"nvidia"} if knows else ()))
+        runtimes = frozenset({"nvidia"} if knows else ())
+        engine = Docker("29.1.3", "2.40.0", runtimes=runtimes, dockerd="/usr/bin/dockerd")
         return Host(os=dataclasses.replace(SYSTEM, systemd=True), nvidia=found, docker=engine)
 
     def carry_out(self) -> bool:

@@ -21,6 +21,7 @@ from lifecycle.errors import CommandFailed, HostNotReady, RestartNeeded
 from lifecycle.facts import amd as facts
 from lifecycle.facts import packages
 from lifecycle.host import GIB, Adapter, Amd, Disk, Host, Os, Windows, Wsl
+from lifecycle.layers import Pull
 from lifecycle.machine import Here
 from lifecycle.paths import Paths
 from lifecycle.runner import Runner
@@ -115,6 +116,9 @@ class Silent:
     def progress(self, phase: str, detail: str) -> None:
         del phase, detail
 
+    def pulling(self, pull: Pull) -> None:
+        del pull
+
     def tell(self, text: str) -> None:
         del text
 
@@ -208,8 +212,8 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     )
     *_, place = tables.rocm.key()
     key = (f"{url}/rocm.gpg.key", hashlib.sha256(KEY).hexdigest(), place)
-    monkeypatch.setattr(tables, "rocdxg", lambda _: package)
-    monkeypatch.setattr(tables, "rocm_key", lambda: key)
+    monkeypatch.setattr(tables.rocm, "rocdxg", lambda _: package)
+    monkeypatch.setattr(tables.rocm, "key", lambda: key)
     yield folder
     server.shutdown()
     server.server_close()

@@ -112,3 +112,60 @@ def test_a_backend_shows_no_value_in_its_repr() -> None:
 def test_the_nearest_word_is_named_only_when_one_is_near() -> None:
     assert backends.nearest("MODLE", ["MODEL", "PORT"], "Did you mean {}?") == "Did you mean MODEL?"
     assert backends.nearest("zzz", ["MODEL", "PORT"], "Did you mean {}?") == ""
+
+
+CUDA = "GPU=cuda\nPORT=8001\nMODEL=a/b\n"
+
+
+def test_a_key_of_other_hardware_in_the_backends_own_file_is_a_mistake(checkout: Checkout) -> None:
+    checkout.env("cpu", "GPU=cpu\nPORT=8000\nMODEL=m\nGPU_MEMORY_UTILIZATION=0.9\n")
+    with pytest.raises(ConfigError, match=r"env/cpu\.env:4: GPU_MEMORY_UTILIZATION") as caught:
+        checkout.load()
+    assert caught.value.why == "it is for GPU=cuda and rocm"
+    checkout.env("x", f"{CUDA}KV_CACHE_GIB=4\n")
+    with pytest.raises(ConfigError, match="KV_CACHE_GIB does not hold for GPU=cuda"):
+        checkout.load("x")
+
+
+def test_a_key_for_all_backends_counts_for_those_it_fits(checkout: Checkout) -> None:
+    checkout.env("x", CUDA).secrets("GPU_MEMORY_UTILIZATION=0.9\nKV_CACHE_GIB=4\n")
+    card, processor = checkout.load("x", DEVICES="1"), checkout.load(DEVICES="1")
+    assert (card.get("GPU_MEMORY_UTILIZATION"), card.devices) == ("0.9", (1,))
+    assert (card.get("KV_CACHE_GIB"), card.get("CPU_SETTINGS")) == ("", "")
+    assert (processor.get("GPU_MEMORY_UTILIZATION"), processor.devices) == ("", ())
+    assert processor.kv_cache_bytes == 4 * GIB
+
+
+def test_a_flag_that_a_key_owns_is_refused_among_the_extra_ones(checkout: Checkout) -> None:
+    checkout.env("x", f"{CUDA}EXTRA_ARGS=--seed 1 -tp 2\n")
+    with pytest.raises(ConfigError, match=r"env/x\.env:4: .*must not hold -tp: it is TENSOR_P"):
+        checkout.load("x")
+
+
+def test_a_model_cannot_be_shared_among_more_cards_than_are_named(checkout: Checkout) -> None:
+    checkout.env("x", f"{CUDA}DEVICES=0,0\nTENSOR_PARALLEL=2\n")
+    with pytest.raises(ConfigError, match="TENSOR_PARALLEL=2 needs") as caught:
+        checkout.load("x")
+    assert caught.value.why == "env/x.env:4 names 0,0"
+    assert checkout.load("x", DEVICES="0,1").devices == (0, 1)
+
+
+def test_a_template_is_a_file_and_its_path_is_made_whole(checkout: Checkout) -> None:
+    checkout.env("x", f"{CUDA}CHAT_TEMPLATE=templates/mine.jinja\n")
+    with pytest.raises(ConfigError, match="there is no file") as caught:
+        checkout.load("x")
+    assert "env/x.env:4" in caught.value.what
+    file = checkout.root / "templates" / "mine.jinja"
+    file.parent.mkdir()
+    file.touch()
+    inside = checkout.load("x").vllm_flags()
+    assert inside[inside.index("--chat-template") + 1] == "/templates/mine.jinja"
+    here = checkout.load("x", RUNTIME="venv").vllm_flags()
+    assert here[here.index("--chat-template") + 1] == str(file)
+
+
+def test_tools_are_switched_on_with_their_parser() -> None:
+    flags = backend(TOOL_PARSER="hermes").vllm_flags()
+    at = flags.index("--enable-auto-tool-choice")
+    assert flags[at : at + 3] == ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
+    assert "--enable-auto-tool-choice" not in backend().vllm_flags()

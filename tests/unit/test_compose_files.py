@@ -1,5 +1,7 @@
 """The compose files: closed to the network, without secrets, and given all they ask for."""
 
+import importlib
+import json
 import re
 from pathlib import Path
 
@@ -8,13 +10,18 @@ import pytest
 from lifecycle.keys import KEYS
 from lifecycle.paths import ROOT
 from lifecycle.steps import docker
-from lifecycle.steps.docker import OVERLAYS
+from lifecycle.steps.overlays import BASE, BORROWED, OVERLAYS, files
 from tests.unit.given import PATHS, backend, host
+from tests.unit.gpu_hosts import SERVERS
 
 FILES = sorted((ROOT / "compose").glob("*.yml"))
 VLLM = (ROOT / "compose" / "vllm.yml").read_text()
 LINES = [line.partition(" #")[0].strip() for line in VLLM.splitlines()]
 CODE = [line for line in LINES if line and not line.startswith("#")]
+CPU = backend(RUNTIME="docker")
+TEMPLATE = backend(RUNTIME="docker", CHAT_TEMPLATE="/checkout/templates/mine.jinja")
+ALL = {"cpu": (CPU, host()), "cpu-template": (TEMPLATE, host()), **SERVERS}
+every_server = pytest.mark.parametrize("name", ALL)
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 
 
@@ -49,8 +56,11 @@ def test_the_key_is_passed_through_by_name() -> None:
     assert "VLLM_API_KEY" in block("environment")
 
 
-def test_a_missing_folder_is_an_error_and_not_made() -> None:
-    assert CODE.count("- type: bind") == CODE.count("create_host_path: false") == 2
+@every_file
+def test_a_missing_file_or_folder_is_an_error_and_not_made(file: Path) -> None:
+    text = file.read_text()
+    assert text.count("- type: bind") == text.count("create_host_path: false")
+    assert text.count("source: ") == text.count("- type: bind")
 
 
 def test_the_model_is_mounted_read_only() -> None:
@@ -75,25 +85,53 @@ def test_its_log_cannot_fill_the_disk() -> None:
 
 
 @every_file
-def test_every_value_that_is_asked_for_is_given_or_the_start_is_refused(file: Path) -> None:
-    given = docker.environment(backend(RUNTIME="docker"), PATHS, host())
-    asked = re.findall(r"\$\{(\w+)([^}]*)\}", file.read_text())
-    assert [name for name, rest in asked if name not in given or not rest.startswith(":?")] == []
-    assert "$" not in re.sub(r"\$\{[^}]*\}", "", file.read_text())
+def test_no_file_gives_a_capability_or_opens_the_filter_of_system_calls(file: Path) -> None:
+    code = [line.partition("#")[0] for line in file.read_text().splitlines()]
+    for word in ("cap_add", "unconfined", "SYS_PTRACE"):
+        assert not any(word in line for line in code)
 
 
-@every_file
-def test_every_variable_that_is_passed_through_is_one_of_ours(file: Path) -> None:
-    given = docker.environment(backend(RUNTIME="docker"), PATHS, host())
-    passed = re.findall(r"^ +- ([A-Z][A-Z_]+)$", file.read_text(), re.MULTILINE)
-    assert set(passed) <= set(given)
+@every_server
+def test_every_value_that_is_asked_for_is_given_or_the_start_is_refused(name: str) -> None:
+    given = docker.environment(ALL[name][0], PATHS, ALL[name][1])
+    for file in files(*ALL[name]):
+        text = (ROOT / "compose" / file).read_text()
+        asked = re.findall(r"\$\{(\w+)([^}]*)\}", text)
+        # Devices are called the same on every Linux; their default stands in the file.
+        open_ones = [(name, rest) for name, rest in asked if not rest.startswith(":-/dev/")]
+        assert [n for n, rest in open_ones if n not in given or not rest.startswith(":?")] == []
+        assert "$" not in re.sub(r"\$\{[^}]*\}", "", text)
 
 
-def test_every_variable_of_the_server_reaches_it() -> None:
-    files = VLLM + (ROOT / "compose" / OVERLAYS["cpu"]).read_text()
-    for name in docker.environment(backend(RUNTIME="docker"), PATHS, host()):
-        assert f"${{{name}:?" in files or f"- {name}\n" in files
+@every_server
+def test_whatever_is_given_is_asked_for_or_passed_through(name: str) -> None:
+    wanted, on = ALL[name]
+    text = "".join((ROOT / "compose" / file).read_text() for file in files(wanted, on))
+    passed = json.loads(docker.environment_file(wanted, on))["services"]["vllm"]["environment"]
+    for variable in docker.environment(wanted, PATHS, on):
+        assert f"${{{variable}:?" in text or variable in {*passed, "VLLM_API_KEY"}
 
 
-def test_every_overlay_is_there() -> None:
-    assert set(OVERLAYS.values()) | {"vllm.yml"} <= {file.name for file in FILES}
+def test_every_file_is_there_and_used_somewhere() -> None:
+    used = {file for server in ALL.values() for file in files(*server)}
+    assert used == {file.name for file in FILES} == {BASE, *(one.file for one in OVERLAYS)}
+
+
+def test_a_borrowed_file_is_mounted_by_the_overlay_that_is_named_for_it() -> None:
+    for one in BORROWED:
+        text = (ROOT / "compose" / one.overlay).read_text()
+        assert f"source: ${{{one.variable}:?" in text
+
+
+def test_the_stand_in_for_amdsmi_makes_an_old_vllm_take_the_card_for_amds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The questions of vLLM 0.9's rocm_platform_plugin and RocmPlatform.get_device_name.
+    monkeypatch.syspath_prepend(str(ROOT / "compose" / "amd-wsl-legacy"))
+    amdsmi = importlib.import_module("amdsmi")
+    amdsmi.amdsmi_init()
+    assert len(amdsmi.amdsmi_get_processor_handles()) > 0
+    info = amdsmi.amdsmi_get_gpu_asic_info(amdsmi.amdsmi_get_processor_handles()[0])
+    assert info["market_name"].startswith("AMD Radeon")
+    amdsmi.amdsmi_shut_down()
+    assert issubclass(amdsmi.AmdSmiException, Exception)

@@ -2,7 +2,19 @@
 
 import pytest
 
-from lifecycle.keys import KEYS, TABLE, Key, extra_arguments, number, one_of, whole_number
+from lifecycle.keys import (
+    GPUS,
+    KEYS,
+    SHAPING,
+    TABLE,
+    Key,
+    extra_arguments,
+    number,
+    one_of,
+    owned,
+    spelled,
+    whole_number,
+)
 from lifecycle.steps.serve import COMPARED
 
 SEEN_ELSEWHERE = {"RUNTIME", "IMAGE", "START_STALL_SECONDS"}
@@ -10,7 +22,7 @@ SEEN_ELSEWHERE = {"RUNTIME", "IMAGE", "START_STALL_SECONDS"}
 
 
 def test_names_and_flags_are_unique() -> None:
-    flags = [key.flag for key in TABLE if key.flag]
+    flags = [flag for key in TABLE for flag in key.spellings]
     assert len(KEYS) == len(TABLE)
     assert len(set(flags)) == len(flags)
 
@@ -24,7 +36,8 @@ def test_every_key_is_documented_and_its_default_is_valid(key: Key) -> None:
 
 
 def test_a_server_is_compared_by_every_key_that_shapes_it() -> None:
-    assert set(COMPARED) == {key.name for key in TABLE if not key.everywhere} - SEEN_ELSEWHERE
+    assert set(SHAPING) == {key.name for key in TABLE if not key.everywhere} - SEEN_ELSEWHERE
+    assert set(COMPARED) == set(SHAPING)
 
 
 @pytest.mark.parametrize("text", ["1024", "65535", "08000"])
@@ -87,6 +100,61 @@ def test_extra_arguments_may_not_hold_another_secret() -> None:
 def test_extra_arguments_may_not_bring_a_file_of_reserved_flags() -> None:
     # `vllm serve --config` reads host, port and api-key from YAML.
     assert "must not hold --config" in extra_arguments("--config other.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("--gpu-memory-utilization 0.9", "GPU_MEMORY_UTILIZATION"),
+        ("--device_memory_utilization=0.9", "GPU_MEMORY_UTILIZATION"),
+        ("--seed 1 -tp 2", "TENSOR_PARALLEL"),
+        ("-q fp8", "QUANTIZATION"),
+        ("--enable-auto-tool-choice", "TOOL_PARSER"),
+        ("--max-num-s 4", "MAX_NUM_SEQS"),
+        ("--dtype half", "DTYPE"),
+    ],
+)
+def test_a_flag_with_a_key_belongs_in_the_key(text: str, name: str) -> None:
+    assert owned(text, "cuda").endswith(f": it is {name}")
+
+
+def test_a_flag_whose_key_is_for_other_hardware_is_free() -> None:
+    assert "KV_CACHE_GIB" in owned("--kv-cache-memory-bytes 4G", "cpu")
+    assert owned("--kv-cache-memory-bytes 4G", "cuda") == ""
+    assert owned("--seed -1 --logits-processors a:b", "cuda") == ""
+
+
+def test_a_key_holds_for_some_hardware() -> None:
+    assert all(key.gpus and set(key.gpus) <= set(GPUS) for key in TABLE)
+    assert all(key.gpus == GPUS for key in TABLE if key.everywhere or key.required)
+
+
+def test_a_spelling_is_told_by_an_example_that_keeps_to_it() -> None:
+    assert spelled("[0-9]+", "7")("x") == "must be written like 7"
+    for key in TABLE:
+        told = key.check("?") if key.check("?").startswith("must be written") else ""
+        for example in told.removeprefix("must be written like ").split(" or "):
+            assert not example or key.check(example) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("GPU_MEMORY_UTILIZATION", "1.01"),
+        ("GPU_MEMORY_UTILIZATION", "90%"),
+        ("KV_CACHE_DTYPE", "int4"),
+        ("TENSOR_PARALLEL", "0"),
+        ("DEVICES", "all"),
+        ("DEVICES", "0, 1"),
+        ("ATTENTION_BACKEND", "triton"),
+        ("TOOL_PARSER", "hermes --trust-remote-code"),
+        ("QUANTIZATION", "--fp8"),
+        ("CHAT_TEMPLATE", "{{ messages }}"),
+        ("KNOWN_ISSUES_OFF", "wsl uva"),
+    ],
+)
+def test_what_vllm_would_choke_on_is_refused_before_it_starts(name: str, text: str) -> None:
+    assert KEYS[name].check(text).startswith("must be")
 
 
 def test_unbalanced_quotes_are_told() -> None:

@@ -24,7 +24,6 @@ AT_LEAST = 24
 """Machines that issue 3 asks for."""
 BROKEN: dict[str, str] = {
     # Faults of the steps that a machine has shown; strict, so that mending them is noticed.
-    "wsl2-docker-socket-of-root": "setup.cuda restarts docker.service, Rancher Desktop has none",
 }
 HEALTHY = (
     "cpu-avx512-healthy", "cpu-ryzen-igpu", "debian-12-root-no-systemd", "docker-vendor-healthy",
@@ -36,7 +35,7 @@ DECISIVE = {
     # Machine: how the doctor sees it, a part of the line's name, a part of what stands below it.
     # Kept by hand beside the golden files: writing those anew must not hide that one went missing.
     "arm-server": (OK, "instruction sets vLLM needs", ""),
-    "cpu-4-gib": (PERSON, "RAM for the model", "1.2 of 3.8 GiB are free"),
+    "cpu-4-gib": (PERSON, "RAM for the model", "not known yet; 1.2 of 3.8 GiB are free"),
     "cpu-avx512-healthy": (OK, "instruction sets that make vLLM fast", "avx512f"),
     "cpu-no-avx2": (PERSON, "instruction sets vLLM needs", "lacks avx2"),
     "cpu-no-avx512": (ADVICE, "instruction sets that make vLLM fast", "lacks avx512f"),
@@ -45,10 +44,10 @@ DECISIVE = {
     "debian-12-root-no-systemd": (WORK, "answers at", "inv up --gpu cpu"),
     "debian-13-bare": (WORK, "the engine vllm-cpu", "inv up --gpu cpu"),
     "debian-13-root-no-systemd": (WORK, "the engine vllm-cpu", "inv up --gpu cpu"),
-    "docker-compose-v1": (WORK, "Docker Engine and Compose v2 are installed", "1.29.2"),
-    "docker-context-elsewhere": (PERSON, "docker means the engine of this machine", "work"),
-    "docker-denied": (WORK, "this account is in it", "inv setup.docker"),
-    "docker-denied-until-login": (PERSON, "in force here", "Log out and in again"),
+    "docker-compose-v1": (WORK, "Compose v2 answer", "1.29.2"),
+    "docker-context-elsewhere": (PERSON, "Compose v2 answer", "the context work"),
+    "docker-denied": (WORK, "Compose v2 answer", "user is not in the group docker"),
+    "docker-denied-until-login": (PERSON, "Compose v2 answer", "Log out and in again"),
     "docker-vendor-healthy": (OK, "Compose v2 answer", "Engine 28.5.1"),
     "fedora-cpu": (ADVICE, "through a tailnet", "https://tailscale.com/download"),
     "native-4090-driver-mismatch": (PERSON, "an NVIDIA card answers", "Restart the machine."),
@@ -58,38 +57,38 @@ DECISIVE = {
     "native-4090-no-toolkit": (WORK, "NVIDIA Container Toolkit", "cannot pass a card on"),
     "native-4090-ryzen-igpu": (OK, "an NVIDIA card answers", "RTX 4090"),
     "native-7900xtx-bare": (WORK, "ROCm is installed (native", "inv setup.rocm"),
-    "native-7900xtx-fedora": (PERSON, "Docker Engine and Compose v2 are installed", "Fedora"),
+    "native-7900xtx-fedora": (PERSON, "Compose v2 answer", "Fedora"),
     "native-7900xtx-healthy": (OK, "ROCm lists the card", "gfx1100"),
-    "native-7900xtx-igpu": (ADVICE, "no other AMD graphics", "HIP_VISIBLE_DEVICES=1"),
+    "native-7900xtx-igpu": (ADVICE, "no other AMD graphics", "put DEVICES=1 into"),
     "native-7900xtx-not-in-render": (WORK, "groups render and video", "inv setup.rocm"),
     "native-strix-halo": (OK, "there is an AMD card that vLLM runs on", "gfx1151"),
     "native-tailscale-logged-out": (ADVICE, "through a tailnet", "nobody is logged in"),
     "native-vm-avx-masked": (PERSON, "instruction sets the GPU images need", "lacks avx"),
-    "podman-as-docker": (PERSON, "nothing stands in the way of docker.io", "podman-docker"),
+    "podman-as-docker": (PERSON, "Compose v2 answer", "remove podman-docker"),
     "port-taken": (PERSON, "port 8000 is free", "process 4711 (python3)"),
     "windows-11-7900xtx": (WORK, "WSL is installed", "inv setup.wsl"),
     "windows-11-distro-wsl1": (WORK, "Ubuntu-24.04 runs as WSL 2", "inv setup.wsl"),
     "windows-11-no-distribution": (WORK, "Ubuntu-24.04 is installed", "inv setup.wsl"),
     "windows-11-no-wsl": (WORK, "WSL is installed", "Windows has no WSL yet"),
-    "windows-11-ready": (OK, "Ubuntu-24.04 runs as WSL 2", ""),
+    "windows-11-ready": (PERSON, "the system is Linux", "wsl -d Ubuntu-24.04"),
     "windows-11-virtualization-off": (PERSON, "WSL works", "BIOS/UEFI"),
     "wsl1": (PERSON, "runs as WSL 2", "wsl --set-version Ubuntu-24.04 2"),
-    "wsl2-4090-bare": (WORK, "NVIDIA Container Toolkit", "inv setup.cuda"),
+    "wsl2-4090-bare": (WORK, "Compose v2 answer", "inv setup.docker"),
     "wsl2-4090-desktop": (OK, "Docker Engine and Compose v2 answer", "Docker Desktop 28.5.1"),
     "wsl2-4090-desktop-stopped": (PERSON, "Compose v2 answer", "Start Docker Desktop in Windows"),
-    "wsl2-4090-driver-572-cuda-12.8": (PERSON, "the driver runs the image's CUDA", "572.83"),
-    "wsl2-4090-driver-575": (PERSON, "the driver runs the image's CUDA", "v0.33.0-cu129"),
+    "wsl2-4090-driver-572-cuda-12.8": (PERSON, "the driver runs the image's", "this card for 575"),
+    "wsl2-4090-driver-575": (OK, "the driver runs the image's CUDA", "576.88, needed: 575"),
     "wsl2-4090-driver-too-old": (PERSON, "the driver runs the image's CUDA", "no build for this"),
     "wsl2-4090-healthy": (OK, "a container sees the card", "driver 581.42"),
     "wsl2-4090-linux-driver": (PERSON, "no Linux display driver", "apt-get purge"),
     "wsl2-4090-no-loader-path": (WORK, "libcuda.so.1", "inv setup.cuda"),
-    "wsl2-4090-no-toolkit": (WORK, "Docker knows NVIDIA's runtime", "inv setup.cuda"),
+    "wsl2-4090-no-toolkit": (WORK, "NVIDIA Container Toolkit", "inv setup.cuda"),
     "wsl2-4090-ryzen-igpu": (OK, "an NVIDIA card answers", "RTX 4090"),
     "wsl2-4090-toolkit-old": (WORK, "NVIDIA Container Toolkit", "1.14.3 is installed"),
     "wsl2-7900xtx-adrenalin-old": (PERSON, "Adrenalin 26.2.2 or newer", "24.12.1"),
     "wsl2-7900xtx-bare": (WORK, "ROCm is installed (wsl-rocdxg", "inv setup.rocm"),
-    "wsl2-7900xtx-debian": (PERSON, "ROCm packages for this distribution", "this is trixie"),
-    "wsl2-7900xtx-igpu": (ADVICE, "no other AMD graphics", "HIP_VISIBLE_DEVICES=1"),
+    "wsl2-7900xtx-debian": (PERSON, "ROCm packages for this", "--distro Ubuntu-24.04"),
+    "wsl2-7900xtx-igpu": (ADVICE, "no other AMD graphics", "put DEVICES=1 into"),
     "wsl2-7900xtx-rocm-7.0": (PERSON, "wsl-rocdxg works with", "no way into WSL2"),
     "wsl2-7900xtx-jammy": (WORK, "ROCm is installed (wsl-rocdxg", "inv setup.rocm"),
     "wsl2-7900xtx-legacy-healthy": (OK, "ROCm is installed (wsl-legacy", "ROCm 6.4.2"),
@@ -101,25 +100,39 @@ DECISIVE = {
     "wsl2-7900xtx-windows-10": (PERSON, "Windows is 11", "10.0.19045"),
     "wsl2-chinese": (OK, "WSL is new enough to keep", "2.9.4"),
     "wsl2-cpu-intel-igpu": (WORK, "the engine vllm-cpu", "inv up --gpu cpu"),
-    "wsl2-crlf": (PERSON, "Unix line ends", "env/4090.env, inv"),
-    "wsl2-docker-socket-of-root": (WORK, "this account is in it", "belongs to root alone"),
-    "wsl2-german": (OK, "the distribution stays up without a window", "-1"),
-    "wsl2-gtx-1080-ti": (PERSON, "kernels for the card", "compute capability 6.1"),
+    "wsl2-crlf": (PERSON, "Unix line ends", "env/4090.env inv;"),
+    "wsl2-docker-socket-of-root": (WORK, "Compose v2 answer", "belongs to root alone"),
+    "wsl2-german": (OK, "the distribution stays up without a window", "never"),
+    "wsl2-gtx-1080-ti": (PERSON, "kernels for the card", "inv up --gpu cpu"),
     "wsl2-interop-off": (ADVICE, "Windows' programs can be started", "enabled=true"),
     "wsl2-kernel-too-old": (PERSON, "the kernel of WSL is new enough", "wsl --update"),
     "wsl2-memory-15-gib": (ADVICE, "WSL may use enough of the RAM", "15.3 of about 31 GiB"),
     "wsl2-memory-8-gib-taken": (ADVICE, "WSL may use enough of the RAM", "memory=47GB"),
     "wsl2-port-reserved": (PERSON, "port 8000 is not reserved", "7951 to 8050"),
     "wsl2-project-on-c": (PERSON, "on a Linux disk", "/mnt/c/llm/project"),
+    "wsl2-rancher-desktop": (PERSON, "Docker knows NVIDIA's runtime", "inv setup.docker"),
     "wsl2-rtx-2080-ti": (ADVICE, "calculates in bfloat16", "DTYPE=float16"),
     "wsl2-rtx-5090-old-driver": (PERSON, "the driver runs the image's CUDA", "572.16"),
     "wsl2-rx-7600-xt": (PERSON, "AMD card that vLLM runs on", "gfx1102"),
-    "wsl2-tailscale-both": (ADVICE, "Windows alone holds the tailnet", "as two machines"),
+    "wsl2-tailscale-both": (ADVICE, "Windows alone holds the tailnet", "Leave it here: sudo"),
     "wsl2-tailscale-inside": (ADVICE, "large packets", "1280"),
     "wsl2-tailscale-stopped": (ADVICE, "through a tailnet", "switched off"),
     "wsl2-without-systemd": (ADVICE, "systemd runs", "inv setup.wsl"),
-    "wsl2-wslconfig-8gb": (ADVICE, "stays up without a window", "15 s"),
+    "wsl2-wslconfig-8gb": (ADVICE, "WSL may use enough of the RAM", "cannot read memory=8gb"),
 }  # fmt: skip
+UNASKED = (
+    # Machine, and a part of the names of lines that must not say ok: nobody could ask.
+    ("native-4090-no-driver", "in force"),
+    ("windows-11-ready", "on a Linux disk"),
+    ("wsl1", "systemd"),
+    ("wsl1", "NVIDIA"),
+    ("wsl2-4090-linux-driver", "NVIDIA"),
+    ("wsl2-7900xtx-windows-10", "ROCm"),
+    ("wsl2-docker-socket-of-root", "container"),
+    ("wsl2-interop-off", "reserved by Windows"),
+    ("wsl2-interop-off", "tailnet"),
+    ("wsl2-kernel-too-old", "NVIDIA"),
+)
 
 FORESEEN = (
     # Failures people had which a look at the machine could have foreseen.
@@ -223,11 +236,35 @@ def test_the_doctor_names_what_this_machine_is_here_for(name: str) -> None:
 
 @pytest.mark.parametrize("name", HEALTHY)
 def test_on_a_healthy_machine_nobody_has_to_do_anything(name: str) -> None:
-    said = findings_of(name)
+    # The model is not the machine's: nobody has fetched one yet.
+    said = [one for one in findings_of(name) if not one.name.startswith("the model ")]
     assert [
         one for one in said if one.state in {PERSON, ADVICE} and "tailnet" not in one.name
     ] == []
-    assert {one.fix for one in said if one.state == WORK} <= {"inv up --gpu cpu"}
+    assert all(one.fix.startswith("inv up --gpu ") for one in said if one.state == WORK)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_command_that_the_doctor_names_is_not_stopped_at_once(name: str) -> None:
+    named = {one.by for one in findings_of(name) if one.state == WORK}
+    seen = recorded.host(machine(name))
+    for command, steps in recorded.setups(seen, asked_with(name)):
+        first = next((one for one in steps if not one.advice and one.missing(seen)), None)
+        if f"inv {command}" in named:
+            assert first is not None
+            assert first.actions, f"inv {command} stops: {first.name}"
+
+
+@pytest.mark.parametrize(("name", "part"), UNASKED)
+def test_what_nobody_could_ask_is_not_called_fine(name: str, part: str) -> None:
+    assert [one.name for one in findings_of(name) if part in one.name and one.state == OK] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_told_twice(name: str) -> None:
+    own = [one for one in findings_of(name) if one.state in {PERSON, WORK}]
+    fixes = [one.fix for one in own if not one.fix.startswith("inv up --gpu ")]
+    assert sorted(fixes) == sorted(set(fixes))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,12 +1,16 @@
 """What a person sees: what, why and fix; and never a secret."""
 
+import io
 import json
+import time
 
 import pytest
+from rich.console import Console
 
 from lifecycle import report
 from lifecycle.errors import HostNotReady
 from lifecycle.host import GIB, Server
+from lifecycle.layers import Pull
 from lifecycle.step import Step
 from tests.unit.given import KEY, backend, running
 
@@ -156,3 +160,60 @@ def test_memory_of_a_card_is_shown_where_a_server_uses_one(capsys: Captured) -> 
     with_card, without = capsys.readouterr().out.split("backend")[1:]
     assert "22.0 of 24.0 GiB" in with_card
     assert "VRAM" not in without
+
+
+def coming(current: int, total: int = 100_000_000) -> dict[str, object]:
+    detail = {"current": current, "total": total}
+    return {"status": "Downloading", "progressDetail": detail, "id": "a"}
+
+
+def test_a_pull_in_a_line_has_layers_bytes_speed_and_time_left() -> None:
+    pull = Pull("some:1")
+    pull.take(coming(0), 0)
+    pull.take(coming(20_000_000), 2)
+    assert report.so_far(pull, 2) == "0 of 1 layers, 20.0 MB of 100.0 MB, 10.0 MB/s, 8 s left"
+    pull.take({"status": "Waiting", "id": "b"}, 2)
+    assert report.so_far(pull, 2) == "0 of 2 layers, 20.0 MB of at least 100.0 MB, 10.0 MB/s"
+
+
+def test_a_pull_in_a_log_is_a_line_every_few_seconds_and_each_reason_to_wait(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    progress, pull = report.Progress(live=True), Pull("some:1")
+    for tick in range(13):
+        now[0] = float(tick)
+        pull.take(coming(tick * 1_000_000), now[0])
+        progress.pulling(pull)
+    pull.begin_again("the network: again in 2 s")
+    progress.pulling(pull)
+    progress.pulling(pull)
+    pull.take(coming(1), 13)
+    progress.stop()
+    first, second, note, end = (line.strip() for line in capsys.readouterr().err.splitlines())
+    assert first == "pull  0 of 1 layers, 5.0 MB of 100.0 MB, 1.0 MB/s, 2 min left"
+    assert second.startswith("pull  0 of 1 layers, 10.0 MB of 100.0 MB")
+    assert note == "the network: again in 2 s"
+    assert end.startswith("Docker keeps whole images")
+
+
+def test_bars_show_every_layer_that_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True, width=100, height=10)
+    monkeypatch.setattr(report, "err", screen)
+    progress, pull = report.Progress(live=True), Pull("some:1")
+    for number in range(20):
+        event = coming(5_000_000 * (number < 3), 10_000_000 * (number < 3))
+        pull.take({**event, "id": f"layer{number:02}"}, 0)
+        if number >= 3:
+            pull.take({"status": "Waiting", "id": f"layer{number:02}"}, 0)
+    progress.pulling(pull)
+    live = progress._layers._live  # type: ignore[union-attr]
+    assert [task.fields["name"] for task in live.tasks if task.visible] == [  # type: ignore[union-attr]
+        "total", "layer00", "layer01", "layer02",
+    ]  # fmt: skip
+    pull.digest = "sha256:1"
+    progress.stop()
+    shown = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "fetching, 10.0 MB" in shown
+    assert "0 of 20 layers, 15.0 MB of at least 30.0 MB" in shown

@@ -18,6 +18,7 @@ from lifecycle.errors import (
     StepFailed,
 )
 from lifecycle.host import Host
+from lifecycle.layers import Pull
 from lifecycle.runner import Runner
 from lifecycle.runtimes import ready
 from lifecycle.shell import Shell
@@ -72,6 +73,9 @@ class World(Shell):
 
     def progress(self, phase: str, detail: str) -> None:
         self.events.append(f"progress {phase}{detail}")
+
+    def pulling(self, pull: Pull) -> None:
+        self.events.append(f"pulling {pull.reference}")
 
     def tell(self, text: str) -> None:
         self.events.append(f"told {text}")
@@ -256,12 +260,12 @@ def test_each_action_goes_through_its_door(
     downs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World()
-    monkeypatch.setattr(engine, "pull", lambda name, _: world.events.append(f"pull {name}"))
+    monkeypatch.setattr(engine, "pull", lambda name, watch: watch(Pull(name)))
     monkeypatch.setattr(ready, "wait", lambda *_: world.there.add("one"))
     world.apply(EVERYTHING)
     assert world.events[1:] == [
         "run make it", "progress 50 %", "write /data/noted (mode 600)", "remove /data/noted",
-        "pull image:1", "look", "done one",
+        "pulling image:1", "look", "done one",
     ]  # fmt: skip
     assert downs == ["cpu"]
 

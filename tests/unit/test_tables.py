@@ -8,12 +8,12 @@ import pytest
 from lifecycle import tables
 from lifecycle.errors import NotSupported
 from lifecycle.paths import DATA
-from lifecycle.steps.docker import OVERLAYS
 from lifecycle.tables.serving import Image
 
 FILES = sorted(DATA.glob("*.toml"))
 SUPPORT = tomllib.loads((DATA / "support.toml").read_text())
 SERVED = [(row["gpu"], row["runtime"]) for row in SUPPORT["serve"]]
+IMAGES = tomllib.loads((DATA / "images.toml").read_text())["image"]
 DIGEST = "sha256:" + "a" * 64
 
 
@@ -25,21 +25,21 @@ def test_every_file_says_where_its_knowledge_is_from(file: str) -> None:
 @pytest.mark.parametrize(("gpu", "runtime"), SERVED)
 def test_whatever_is_served_has_all_it_needs(gpu: str, runtime: str) -> None:
     tables.serving.require_served(gpu, runtime)
-    assert tables.serving.servable(gpu)
     if runtime == "docker":
         assert tables.serving.image(gpu).reference
-        assert (DATA.parent.parent / "compose" / OVERLAYS[gpu]).is_file()
     else:
         assert tables.serving.engine(gpu).lock_file.is_file()
 
 
-@pytest.mark.parametrize("row", SUPPORT["planned"], ids=lambda row: row["gpu"])
-def test_what_is_only_planned_is_refused_with_what_is_missing(row: dict[str, str]) -> None:
-    assert not tables.serving.servable(row["gpu"])
+@pytest.mark.parametrize(
+    ("gpu", "runtime", "fix"),
+    [("rocm", "venv", "--runtime docker"), ("tpu", "docker", "--gpu cpu, cuda, rocm")],
+)
+def test_what_cannot_be_started_is_refused_with_what_can(gpu: str, runtime: str, fix: str) -> None:
+    assert not tables.serving.served(gpu, runtime)
     with pytest.raises(NotSupported) as caught:
-        tables.serving.require_served(row["gpu"], "docker")
-    assert row["missing"] in caught.value.why
-    assert "--gpu cpu" in caught.value.fix
+        tables.serving.require_served(gpu, runtime)
+    assert fix in caught.value.fix
 
 
 def test_an_engine_is_named_by_hardware_and_version() -> None:
@@ -50,13 +50,13 @@ def test_an_engine_is_named_by_hardware_and_version() -> None:
 
 
 def test_hardware_without_an_engine_is_not_supported() -> None:
-    with pytest.raises(NotSupported, match="GPU=cuda in a venv"):
-        tables.serving.engine("cuda")
+    with pytest.raises(NotSupported, match="GPU=rocm in a venv"):
+        tables.serving.engine("rocm")
 
 
 def test_hardware_without_an_image_is_not_supported() -> None:
-    with pytest.raises(NotSupported, match="GPU=rocm"):
-        tables.serving.image("rocm")
+    with pytest.raises(NotSupported, match="GPU=tpu"):
+        tables.serving.image("tpu")
 
 
 def test_the_first_image_is_taken_unless_another_one_is_here() -> None:
@@ -67,14 +67,53 @@ def test_the_first_image_is_taken_unless_another_one_is_here() -> None:
     assert tables.serving.image("cpu", [local, first.reference]) == first
 
 
+def test_of_images_that_suit_the_one_that_is_here_is_taken() -> None:
+    plain, older = tables.serving.images("cuda")
+    here = [plain.reference, older.reference]
+    assert tables.serving.image("cuda", here, lambda row: row.cuda == "12.9") == older
+    assert tables.serving.image("cuda", here, lambda row: row.cuda == "9.0") == plain
+
+
+@pytest.mark.parametrize("row", IMAGES, ids=lambda row: row["reference"])
+def test_an_image_is_described_in_full(row: dict[str, object]) -> None:
+    assert row["digest"] in {"unknown", "local"} or str(row["digest"]).startswith("sha256:")
+    assert str(row["digest"]).startswith("sha256:") or row["why_no_digest"]
+    assert row["entrypoint"] in {"vllm-serve", "shell"}
+    assert row["verified"] in {"hardware", "documented", "reported"}
+    assert ("cuda" in row) == (row["gpu"] == "cuda")
+    known = {recipe.name for system in ("wsl", "native") for recipe in tables.rocm.recipes(system)}
+    if row["gpu"] == "rocm":
+        assert row["recipes"]
+        assert set(row["recipes"]) <= known  # type: ignore[call-overload]
+        assert row["arches"]
+
+
+def test_the_cuda_of_an_image_is_the_one_that_its_tag_means() -> None:
+    for row in tables.serving.images("cuda"):
+        meant = tables.cuda.of_image(row.reference)
+        assert meant is not None
+        assert meant.version == row.cuda
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("rocm/vllm:rocm10", "rocm/vllm"),
+        ("127.0.0.1:5000/mine", "127.0.0.1:5000/mine"),
+        (f"127.0.0.1:5000/mine:1@{DIGEST}", "127.0.0.1:5000/mine"),
+    ],
+)
+def test_the_repository_of_an_image(reference: str, name: str) -> None:
+    assert tables.serving.repository(reference) == name
+
+
 @pytest.mark.parametrize(("digest", "pinned"), [(DIGEST, f"a/b:1@{DIGEST}"), ("unknown", "a/b:1")])
 def test_an_image_is_pinned_by_digest_where_one_is_known(digest: str, pinned: str) -> None:
     assert Image("cpu", "a/b:1", "0.33.0", digest, "vllm-serve", 6.0).pinned == pinned
 
 
 def test_no_image_is_called_latest() -> None:
-    rows = tomllib.loads((DATA / "images.toml").read_text())["image"]
-    for row in rows:
+    for row in IMAGES:
         assert ":" in row["reference"]
         assert not row["reference"].endswith(":latest")
 

@@ -45,7 +45,7 @@ def chosen_on(host: Host, monkeypatch: pytest.MonkeyPatch, *able: str) -> tuple[
         able: kinds of hardware that can be started.
     """
     monkeypatch.setattr(choose, "_hardware", lambda: host)
-    monkeypatch.setattr(tables.serving, "servable", lambda gpu: gpu in (*able, "cpu"))
+    monkeypatch.setattr(tables.serving, "served", lambda gpu, _: gpu in (*able, "cpu"))
     chosen, why = choose.to_start("auto")
     return chosen.name, why
 

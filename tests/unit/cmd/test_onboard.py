@@ -146,7 +146,7 @@ def test_a_dry_run_makes_no_env(checkout: Checkout) -> None:
 def test_auto_goes_on_with_what_can_be_started(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    card = Examination(backend("4090", GPU="cuda"), Host(nvidia=Nvidia(gpus=(Gpu("RTX"),))), [])
+    card = Examination(backend("4090", GPU="tpu"), Host(nvidia=Nvidia(gpus=(Gpu("RTX"),))), [])
     looks(monkeypatch, card, seen(READY))
     monkeypatch.setattr(choose, "to_start", lambda _: (backend(), ""))
     assert onboard._look("auto").backend.name == "cpu"
@@ -158,11 +158,11 @@ def test_auto_goes_on_with_what_can_be_started(
 def test_a_backend_that_was_named_and_cannot_be_started_ends_before_anything_is_set_up(
     monkeypatch: pytest.MonkeyPatch, checkout: Checkout, runs: Runs
 ) -> None:
-    card = Examination(backend("4090", GPU="cuda", RUNTIME="docker"), host(), [DOCKER])
+    card = Examination(backend("4090", GPU="rocm", RUNTIME="venv"), host(), [DOCKER])
     looks(monkeypatch, card)
     monkeypatch.setattr(choose, "places", lambda: checkout.paths)
     checkout.secrets("HF_TOKEN=mine")
-    with pytest.raises(NotSupported, match="GPU=cuda"):
+    with pytest.raises(NotSupported, match="GPU=rocm"):
         onboard._lead(Context(), "4090", yes=True)
     assert runs.made == []
 

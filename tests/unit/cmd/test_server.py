@@ -104,12 +104,12 @@ def test_a_second_up_changes_nothing_and_says_so(
     ]
 
 
-def test_up_of_what_cannot_be_served_yet_exits_7(here: Checkout, capsys: Captured) -> None:
-    here.env("4090", "GPU=cuda\nPORT=8001\nMODEL=m\n")
+def test_up_of_what_cannot_be_served_so_exits_7(here: Checkout, capsys: Captured) -> None:
+    here.env("7900xtx", "GPU=rocm\nPORT=8001\nMODEL=m\nRUNTIME=venv\n")
     with pytest.raises(Exit) as caught:
-        server.up(Context(), gpu="4090")
+        server.up(Context(), gpu="7900xtx")
     assert caught.value.code == 7
-    assert "compose overlay for NVIDIA" in capsys.readouterr().err
+    assert "--runtime docker" in capsys.readouterr().err
 
 
 def test_up_in_an_unknown_runtime_exits_2(capsys: Captured) -> None:

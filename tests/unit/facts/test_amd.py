@@ -14,10 +14,7 @@ from tests.unit import facts as recorded
 FOLDER = Path(str(recorded.__file__)).parent / "amd"
 NATIVE = Os("linux", "x86_64", distro="ubuntu", codename="noble")
 WSL = Os("linux", "x86_64", distro="ubuntu", codename="noble", wsl=True)
-DPKG = (
-    "run: dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\\n' rocm-core "
-    "'amdrocm-core*' rocdxg-roct libhsa-runtime64-1 libhsakmt1"
-)
+PACKAGES = "ask: packages"
 DXG = "run: env HSA_ENABLE_DXG_DETECTION=1 /opt/rocm/bin/rocminfo"
 THERE = Output(0, "")
 
@@ -59,7 +56,7 @@ ROCDXG = {
         "\tlibrocdxg.so.1 (libc6,x86-64) => /opt/rocm/lib/librocdxg.so.1\n"
         "\tlibhsa-runtime64.so.1 (libc6,x86-64) => /opt/rocm/lib/libhsa-runtime64.so.1\n",
     ),
-    DPKG: Output(1, "ii  rocm-core 7.2.1.70201-81~24.04\nii  rocdxg-roct 1.2.2\n"),
+    PACKAGES: Output(0, '{"rocm-core": "7.2.1.70201-81~24.04", "rocdxg-roct": "1.2.2"}'),
     DXG: Output(0, said("rocminfo-7900xtx")),
 }
 
@@ -133,12 +130,12 @@ def test_a_complete_wsl_is_read_whole() -> None:
 
 
 def test_packages_that_hide_amds_libraries_are_named() -> None:
-    hidden = Output(1, "ii  libhsakmt1 5.7.0-1build1\nrc  libhsa-runtime64-1 5.7.1-2build1\n")
-    assert amd.look(Replay({**ROCDXG, DPKG: hidden}), WSL).shadowing == ("libhsakmt1",)
+    hidden = Output(0, '{"libhsakmt1": "5.7.0-1build1"}')
+    assert amd.look(Replay({**ROCDXG, PACKAGES: hidden}), WSL).shadowing == ("libhsakmt1",)
 
 
 def test_a_library_of_ones_own_has_no_version() -> None:
-    assert amd.look(Replay({**ROCDXG, DPKG: Output(1, "")}), WSL).rocdxg == "unknown"
+    assert amd.look(Replay({**ROCDXG, PACKAGES: Output(0, "{}")}), WSL).rocdxg == "unknown"
 
 
 def test_rocm_10_keeps_its_version_in_a_folders_name() -> None:
@@ -192,3 +189,17 @@ def test_what_rocminfo_complains_of_is_explained(says: str, means: str) -> None:
     found = tables.rocm.complaint(says)
     assert found is not None
     assert means in found.why
+
+
+def test_the_bridge_is_the_file_the_loader_finds_else_the_one_of_the_package() -> None:
+    found = amd.look(Replay(ROCDXG), WSL)
+    assert found.bridge == "/opt/rocm/lib/librocdxg.so.1"
+    unlinked = {key: text for key, text in ROCDXG.items() if "ldconfig" not in key}
+    other = amd.look(Replay(unlinked), WSL)
+    assert (other.linked, other.bridge) == (False, "/opt/rocm/lib/librocdxg.so")
+
+
+def test_groups_of_the_nodes_are_numbers_and_none_under_wsl() -> None:
+    nodes = {"exists: /dev/kfd": Output(0, ""), "ask: amd.groups": Output(0, "[44, 992]")}
+    assert amd.look(Replay({**CARD, **nodes}), NATIVE).groups == (44, 992)
+    assert amd.look(Replay({**ROCDXG, **nodes}), WSL).groups == ()

@@ -2,9 +2,7 @@
 
 import re
 import shlex
-from fnmatch import fnmatch
 
-from lifecycle.shell import Output
 from tests.unit.simulated import docker, rocm, tailscale
 from tests.unit.simulated.state import DOCKERD, SOURCES, Refused, State
 from tests.unit.simulated.world import NVIDIA_CTK, needed_repository, version_of
@@ -96,12 +94,3 @@ def _drop(on: State, name: str) -> None:
         on.away("/opt/rocm/share/rocdxg/dids.conf")
     rocm.loader(on)
     rocm.forget(on)
-
-
-def query(on: State, *patterns: str) -> Output:
-    found = {
-        name: version
-        for name, version in sorted(on.packages.items())
-        if any(fnmatch(name, pattern) for pattern in patterns)
-    }
-    return Output(1, "\n".join(f"ii  {name} {version}" for name, version in found.items()))

@@ -32,7 +32,7 @@ class State:
         self.answers: dict[str, Output] = dict(replay._answers)
         self.replay = Replay(self.answers)
         self.recorded = {key.removeprefix("file: ") for key in self.answers}
-        self.packages = self._recorded_packages()
+        self.packages = dict(self.asked("packages"))
         said = self.asked("docker.engine")
         self.engine: dict[str, Any] = said.get("info") or {}
         self.engine_runs = bool(self.engine) or said.get("failure") in {"EACCES", "EPERM"}
@@ -41,15 +41,6 @@ class State:
 
     def run(self, *argv: str, limit: float = LIMIT, keep: bool = False) -> Output:
         return self.replay.run(*argv, limit=limit, keep=keep)
-
-    def _recorded_packages(self) -> dict[str, str]:
-        lines = (
-            line.split()
-            for key, output in self.answers.items()
-            if key.startswith("run: dpkg-query ")
-            for line in output.text.splitlines()
-        )
-        return {words[1]: words[2] for words in lines if words[0] == "ii"}
 
     def text(self, path: str | Path) -> str | None:
         return self.replay.text(path)
@@ -61,6 +52,8 @@ class State:
         return self.replay.exists(path)
 
     def ask(self, key: str, absent: Answer, question: Callable[[], Answer]) -> Answer:
+        if key == "packages":
+            self.tell(key, self.packages)
         return self.replay.ask(key, absent, question)
 
     def host(self) -> Host:

@@ -8,7 +8,7 @@ import pytest
 
 from lifecycle import tables
 from lifecycle.errors import ConfigError, HostNotReady, NotSupported, RestartNeeded
-from lifecycle.host import GIB, Adapter, Amd, Gpu, Host, Os, Windows, Wsl
+from lifecycle.host import GIB, Adapter, Amd, Gpu, Host, Nvidia, Os, Windows, Wsl
 from lifecycle.step import Command, Download, WriteFile
 from lifecycle.steps import amd, findings
 from tests.unit.given import PATHS, actions, host, missing
@@ -151,7 +151,7 @@ def test_integrated_graphics_before_the_card_are_pointed_out_with_its_number() -
     )
     found = state(on, "in the way")
     assert found.state == findings.ADVICE
-    assert "the card is HIP_VISIBLE_DEVICES=1" in found.detail
+    assert "DEVICES=1 " in found.fix
     assert list(lacks(on)) == ["no other AMD graphics are in the way of the card"]
 
 
@@ -176,7 +176,7 @@ def test_windows_tells_of_integrated_graphics_too() -> None:
         (native(Amd((XTX,))), "the kernel offers", "/dev/kfd is missing"),
         (native(Amd((XTX,), kfd=True)), "the kernel offers", "no render node"),
         (wsl(Amd()), "WSL2 passes", "/dev/dxg is missing"),
-        (wsl(Amd(), wsl=Wsl(generation=1)), "WSL2 passes", "runs as WSL 1"),
+        (wsl(Amd(), wsl=Wsl(generation=1)), "runs as WSL 2", "WSL 1 has no graphics card"),
         (wsl(Amd(dxg=True)), "WSL2 passes", "libdxcore.so is missing"),
         (wsl(windows=dataclasses.replace(ELEVEN, build="10.0.19045.5011")), "Windows is 11",
          "Windows build 10.0.19045.5011"),
@@ -188,6 +188,23 @@ def test_windows_tells_of_integrated_graphics_too() -> None:
 def test_what_only_a_person_can_mend_is_theirs(on: Host, step: str, why: str) -> None:
     found = state(on, step)
     assert (found.state, why in found.detail, bool(found.fix)) == (findings.PERSON, True, True)
+
+
+def test_nothing_is_installed_for_a_card_that_is_not_there() -> None:
+    """With interop off Windows cannot be asked; the card that answers tells all the same."""
+    off = wsl(Amd(dxg=True, dxcore=True), windows=Windows(problem="interop is off"))
+    assert commands(off)
+    on = dataclasses.replace(off, nvidia=Nvidia(gpus=(Gpu("NVIDIA GeForce RTX 4090"),)))
+    said = state(on, "there is an AMD card")
+    assert (said.state, "RTX 4090" in said.detail) == (findings.PERSON, True)
+    assert "inv setup.cuda" in said.fix
+    assert next(step for step in amd.setup(on, PATHS, "") if step.missing(on)).actions == ()
+
+
+def test_what_stands_on_a_missing_state_is_not_told() -> None:
+    ten = fresh(windows=dataclasses.replace(ELEVEN, build="10.0.19045.5011"))
+    assert list(lacks(ten)) == ["Windows is 11, the only one AMD supports WSL2 on"]
+    assert [name.partition(" (")[0] for name in lacks(fresh())] == ["ROCm is installed"]
 
 
 def test_the_floor_of_adrenalin_is_that_of_the_recipe() -> None:

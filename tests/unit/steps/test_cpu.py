@@ -1,12 +1,13 @@
 """The processor and the memory, from literals and recorded files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lifecycle.errors import NotSupported
 from lifecycle.facts import cpu as facts
-from lifecycle.host import GIB, Cpu, Memory, Os, Server
+from lifecycle.host import GIB, Cpu, Memory, Os, Server, Weights
 from lifecycle.steps import cpu
 from tests.unit import facts as recorded
 from tests.unit.given import backend, host, missing, running
@@ -64,9 +65,18 @@ def test_too_little_memory_is_told_in_parts() -> None:
     told = missing(cpu.steps(backend()), host(memory=Memory(4 * GIB, 2 * GIB)))
     (why,) = told.values()
     assert why == (
-        "4.3 GiB of RAM are needed (model 0.3, KV cache 1.0, processes 3.0), "
+        "4.3 GiB of RAM are needed (model 0.3, KV cache 1.0, processes 3.0); "
         "2.0 of 4.0 GiB are free"
     )
+
+
+def test_a_model_that_is_not_here_has_no_size() -> None:
+    on = host(memory=Memory(4 * GIB, 2 * GIB), weights=Weights())
+    (why,) = missing(cpu.steps(backend()), on).values()
+    assert "(KV cache 1.0, processes 3.0), without the model" in why
+    assert "wslconfig" not in why
+    (under_wsl,) = missing(cpu.steps(backend()), replace(on, os=replace(on.os, wsl=True))).values()
+    assert "memory= in %UserProfile%\\.wslconfig" in under_wsl
 
 
 def test_a_slow_processor_is_advice_and_stops_nothing() -> None:

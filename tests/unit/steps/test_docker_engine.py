@@ -160,7 +160,8 @@ def test_what_a_person_installed_only_a_person_removes() -> None:
     step = stops(host)
     assert step.missing(host) == "docker.io, docker-compose cannot stay beside docker-ce"
     assert "sudo apt-get remove docker.io docker-compose " in step.fix
-    assert told(host)[step.name].state == findings.PERSON
+    (said,) = told(host).values()
+    assert (said.state, said.fix) == (findings.PERSON, step.fix)
 
 
 def test_podman_under_dockers_name_stands_in_the_way() -> None:
@@ -215,7 +216,8 @@ def test_who_is_not_in_the_group_is_put_into_it_and_must_log_in_anew() -> None:
     ]
     (step,) = [one for one in setup(host) if one.restart]
     assert "Log out and in again" in step.restart
-    assert told(host)[step.name].state == findings.WORK
+    (said,) = told(host).values()
+    assert (said.state, said.detail) == (findings.WORK, "dev is not in the group docker")
 
 
 def test_under_wsl_a_new_login_is_a_shutdown() -> None:
@@ -261,7 +263,7 @@ def test_an_engine_elsewhere_is_for_a_person(address: str, context: str, by: str
     host = machine(replace(STOPPED, address=address, context=context))
     step = stops(host)
     assert step.missing(host).startswith(by)
-    assert "unset DOCKER_HOST" in step.fix
+    assert ("docker context use default" if context else "unset DOCKER_HOST") in step.fix
 
 
 @pytest.mark.parametrize(
@@ -304,14 +306,36 @@ def test_an_engine_beside_docker_desktop_is_installed_only_when_it_is_wished() -
 def test_wsl_1_is_no_ground_for_docker() -> None:
     """failures.jsonl: docker-not-found-wsl1."""
     step = stops(machine(os=WSL, wsl=Wsl(generation=1)))
-    assert (step.name, step.fix) == ("WSL runs this distribution as version 2", "inv setup.wsl")
+    assert step.name == "this distribution runs as WSL 2"
+    assert "wsl --set-version" in step.fix
+    (said,) = told(machine(os=WSL, wsl=Wsl(generation=1))).values()
+    assert (said.name, said.fix) == (step.name, step.fix)
+
+
+@pytest.mark.parametrize(
+    ("docker", "os"),
+    [(NONE, UBUNTU), (STOPPED, UBUNTU), (CLOSED, UBUNTU), (DESKTOP, WSL), (NONE, Os("linux"))],
+)
+def test_the_doctor_has_one_line_about_a_docker_that_does_not_answer(
+    docker: Docker, os: Os
+) -> None:
+    host = machine(docker, os)
+    assert list(told(host)) == [docker_engine.answers(host).name]
+
+
+def test_who_only_has_to_log_in_anew_is_not_sent_to_a_command_that_says_so() -> None:
+    waiting = replace(UBUNTU, listed=UBUNTU.groups | {"docker"})
+    fix = docker_engine.answers(machine(CLOSED, waiting)).fix
+    assert "Log out and in again" in fix
+    assert "inv setup.docker" not in fix
+    assert "inv setup.docker" in docker_engine.answers(machine(CLOSED)).fix
 
 
 @pytest.mark.parametrize("system", ["win32", "darwin"])
 def test_there_is_nothing_to_set_up_where_vllm_does_not_run(system: str) -> None:
     host = machine(os=Os(system))
     assert docker_engine.steps(host, PATHS) == []
-    assert "inv setup.wsl" in stops(host).fix
+    assert stops(host).name == "the system is Linux or WSL2"
 
 
 def test_a_look_that_ran_out_of_time_is_not_taken_for_good() -> None:

@@ -12,7 +12,8 @@ from lifecycle.steps import nvidia, nvidia_containers
 from tests.unit.given import PATHS, actions, host, missing
 
 RTX_4090 = Gpu("NVIDIA GeForce RTX 4090", 24 * GIB, 23 * GIB, "8.9")
-ENGINE = Docker("29.1.3", "2.40.0", runtimes=frozenset({"runc", "nvidia"}))
+BARE = Docker("29.1.3", "2.40.0", dockerd="/usr/bin/dockerd")
+ENGINE = dataclasses.replace(BARE, runtimes=frozenset({"runc", "nvidia"}))
 GOOD = Nvidia(
     smi="/usr/bin/nvidia-smi",
     driver="580.95.05",
@@ -127,10 +128,16 @@ def test_no_card_at_all_points_to_the_processor() -> None:
 
 def test_wsl_1_has_no_card() -> None:
     on = wsl(NOTHING, wsl=Wsl(generation=1, distribution="Ubuntu"))
-    assert silent(on) == (
-        "this distribution runs as WSL 1, which has no graphics card",
-        "In Windows: wsl --set-version Ubuntu 2",
-    )
+    (why,) = missing(nvidia.card(on), on).values()
+    assert why == "WSL 1 has no graphics card and no Docker"
+    assert "wsl --set-version Ubuntu 2" in nvidia.card(on)[-1].fix
+
+
+def test_an_old_kernel_of_wsl_is_the_cause_and_not_the_driver() -> None:
+    # case wsl-kernel-too-old-no-nvidia-driver
+    card = Windows(reached=True, adapters=(Adapter("NVIDIA GeForce RTX 4080", "32.0.15.8142"),))
+    on = wsl(NOTHING, windows=card, wsl=Wsl(generation=2, kernel="5.10.16.3"))
+    assert list(missing(nvidia.card(on), on)) == ["the kernel of WSL is new enough"]
 
 
 def test_a_card_that_only_windows_sees() -> None:
@@ -202,39 +209,71 @@ def test_of_several_cards_the_best_counts() -> None:
     assert missing(nvidia.card(on), on) == {}
 
 
+PLAIN, CUDA_12 = (row.reference for row in tables.serving.images("cuda"))
+
+
 @pytest.mark.parametrize(
-    ("driver", "cuda", "ways"),
+    ("driver", "cuda", "image", "ways"),
     [
-        ("576.88", "12.9", ("driver 580 or newer in Windows", "IMAGE=", "-cu129 in .env")),
-        ("560.94", "12.6", ("driver 580 or newer in Windows", "CUDA 12.9) needs driver 575")),
-        ("531.41", "", ("driver 580 or newer in Windows", "no build for this driver")),
+        ("576.88", "12.9", PLAIN, ("driver 580 or newer in Windows", "IMAGE=", "-cu129 in .env")),
+        (
+            "560.94",
+            "12.6",
+            "",
+            ("driver 580 or newer in Windows", "CUDA 12.9) asks this card for 575"),
+        ),
+        ("531.41", "", "", ("driver 580 or newer in Windows", "no build for this driver")),
     ],
 )
 def test_a_driver_too_old_has_both_ways_out_as_far_as_there_are_two(
-    driver: str, cuda: str, ways: tuple[str, ...]
+    driver: str, cuda: str, image: str, ways: tuple[str, ...]
 ) -> None:
     # cases driver-cuda124-requirement, driver-cuda129-requirement-http500,
     # driver-804-forward-compat
     on = wsl({"driver": driver, "cuda": cuda})
-    found = step(nvidia.card(on), "driver runs")
+    found = step(nvidia.card(on, image), "driver runs")
     assert f"driver {driver}" in found.missing(on)
     assert "needs driver 580 or newer" in found.missing(on)
     for way in ways:
         assert way in found.fix
+    assert (" Or " in found.fix) is found.fix.startswith("Either ")
 
 
-def test_the_other_way_out_is_one() -> None:
+@pytest.mark.parametrize(
+    ("name", "driver", "runs"),
+    [
+        # NVIDIA_REQUIRE_CUDA of vllm/vllm-openai:v0.29.0-cu129: `cuda>=12.9`, or of every brand but
+        # GeForce and TITAN one of these branches.
+        ("NVIDIA RTX A6000", "570.195.03", True),
+        ("NVIDIA A10", "535.288.01", True),
+        ("NVIDIA A10", "545.23.08", False),
+        ("NVIDIA GeForce RTX 4090", "570.195.03", False),
+        ("NVIDIA TITAN RTX", "570.195.03", False),
+    ],
+)
+def test_cuda_12_9_on_older_drivers_is_for_cards_of_work_only(
+    name: str, driver: str, *, runs: bool
+) -> None:
+    on = linux(without(name=name) | {"driver": driver, "cuda": "12.2"})
+    found = step(nvidia.card(on, CUDA_12), "driver runs")
+    assert (found.missing(on) == "") is runs
+    assert not runs or "not tried by us" in found.found(on)
+    assert step(nvidia.card(on, PLAIN), "driver runs").missing(on)
+
+
+@pytest.mark.parametrize("image", ["", CUDA_12])
+def test_a_driver_that_stops_at_cuda_12_runs_the_other_build(image: str) -> None:
     on = wsl({"driver": "576.88", "cuda": "12.9"})
-    older = tables.serving.images("cuda")[1]
-    assert step(nvidia.card(on, older), "driver runs").missing(on) == ""
-    names = [one.name for one in nvidia.setup(on, PATHS, toolkit=False, image=older)]
+    found = step(nvidia.card(on, image), "driver runs")
+    assert (found.missing(on), found.found(on)) == ("", "driver 576.88, needed: 575")
+    names = [one.name for one in nvidia.setup(on, PATHS, toolkit=False, image=image)]
     assert "the driver runs the image's CUDA" in names
 
 
 @pytest.mark.parametrize(("driver", "old"), [("575.64", True), ("580.00", False), ("", False)])
 def test_a_driver_that_hides_its_cuda_is_judged_by_its_number(driver: str, *, old: bool) -> None:
     on = linux({"driver": driver, "cuda": ""})
-    assert bool(step(nvidia.card(on), "driver runs").missing(on)) is old
+    assert bool(step(nvidia.card(on, PLAIN), "driver runs").missing(on)) is old
 
 
 def test_windows_libraries_are_made_known_to_the_loader() -> None:
@@ -332,9 +371,9 @@ def test_the_list_names_the_key_it_is_checked_against() -> None:
 
 @pytest.mark.parametrize("toolkit", ["", "1.14.3", "1.13.5"])
 def test_applied_once_there_is_nothing_left_to_do(toolkit: str) -> None:
-    bare = Docker("29.1.3", "2.40.0")
-    on = wsl({"toolkit": toolkit, "verified": ""}, docker=bare)
-    written = [a for a in actions(nvidia.containers(on, PATHS)) if isinstance(a, WriteFile)]
+    on = wsl({"toolkit": toolkit, "verified": ""}, docker=BARE)
+    plan = nvidia.setup(on, PATHS, toolkit=False)
+    written = [a for a in actions(plan) if isinstance(a, WriteFile)]
     stamp = next(a.text for a in written if a.path.name == "nvidia-container.txt")
     after = {"toolkit": tables.cuda.container_toolkit().version, "verified": stamp.strip()}
     assert commands(wsl(after)) == []
@@ -372,7 +411,7 @@ def test_an_engine_older_than_the_toolkit_is_restarted_though_it_knows_the_runti
 
 def test_without_systemd_the_engine_reads_its_runtimes_anew() -> None:
     system = dataclasses.replace(UBUNTU, systemd=False, root=True, wsl=True)
-    on = wsl(docker=Docker("29.1.3", "2.40.0"), os=system)
+    on = wsl(docker=BARE, os=system)
     reload = Command(("sh", "-c", nvidia_containers.RELOAD))
     assert commands(on)[:2] == ["nvidia-ctk runtime configure --runtime=docker", str(reload)]
 
@@ -418,6 +457,31 @@ def test_podman_is_told_of_the_card() -> None:
     described = linux({"cdi": ("/etc/cdi/nvidia.yaml",)}, packages={"podman": "4.9.3"})
     assert missing(nvidia.containers(described, PATHS), described) == {}
     assert not any("Podman" in one.name for one in nvidia.containers(linux(), PATHS))
+
+
+def test_an_engine_of_somebody_elses_is_not_started_again() -> None:
+    # rancher-sandbox/rancher-desktop: docker.service is not on this side
+    engine = Docker("29.0.1", "2.40.3", address="unix:///var/run/docker.sock")
+    on = wsl({"toolkit": "", "verified": ""}, docker=engine)
+    assert commands(on) == ["docker run --rm --gpus all ubuntu:24.04 nvidia-smi --list-gpus",
+                            f"write {PATHS.home}/nvidia-container.txt (mode 644)"]  # fmt: skip
+    stop = next(one for one in nvidia.setup(on, PATHS, toolkit=False) if one.missing(on))
+    assert (stop.name, stop.actions) == ("Docker knows NVIDIA's runtime", ())
+    assert "Rancher Desktop" in stop.fix
+    taught = wsl(docker=dataclasses.replace(engine, runtimes=frozenset({"nvidia"})))
+    assert step(nvidia.containers(taught, PATHS), "Docker knows").missing(taught) == ""
+
+
+def test_of_what_stands_on_each_other_the_first_is_told() -> None:
+    on = wsl({"toolkit": "", "verified": ""}, docker=BARE)
+    assert len(missing(nvidia.containers(on, PATHS), on)) == 1
+    old = wsl({"driver": "531.79", "cuda": "12.1", "verified": ""})
+    assert nvidia.containers(old, PATHS) == []
+    linux_driver = wsl({"gpus": (), "problem": "GPU access blocked by the operating system"},
+                       packages={"nvidia-driver-580": "580"})  # fmt: skip
+    assert list(missing(nvidia.card(linux_driver), linux_driver)) == [
+        "no Linux display driver hides the one of Windows"
+    ]
 
 
 def test_an_engine_that_does_not_answer_comes_first() -> None:
@@ -480,8 +544,8 @@ def test_a_compiler_that_is_there_is_enough() -> None:
 
 MACHINES = [
     linux(), wsl(),
-    wsl({"toolkit": "", "verified": "", "libcuda": ""}, docker=Docker("29", "2")),
-    linux({"toolkit": ""}, docker=Docker("29", "2"), packages={"podman": "5"}),
+    wsl({"toolkit": "", "verified": "", "libcuda": ""}, docker=BARE),
+    linux({"toolkit": ""}, docker=BARE, packages={"podman": "5"}),
     wsl(packages={"nvidia-driver-535": "1"}),
 ]  # fmt: skip
 

@@ -147,10 +147,10 @@ def test_a_server_that_lost_its_record_is_started_anew() -> None:
     assert "other values" in start(CPU, on).missing(on)
 
 
-def test_hardware_that_cannot_be_served_yet_says_what_is_missing() -> None:
+def test_hardware_that_cannot_be_served_so_says_how_it_can() -> None:
     with pytest.raises(NotSupported) as caught:
-        plan(backend(GPU="cuda"), host())
-    assert "compose overlay for NVIDIA" in caught.value.why
+        plan(backend(GPU="rocm", RUNTIME="venv"), host())
+    assert "--runtime docker" in caught.value.fix
 
 
 @pytest.mark.parametrize("wanted", [CPU, DOCKER], ids=["venv", "docker"])

@@ -102,7 +102,7 @@ def test_the_kernel_of_wsl_1_is_not_what_is_wrong_with_it() -> None:
 
 def test_a_server_that_would_stop_with_its_window_is_foreseen() -> None:
     said = found(inside(**configured(None)))["the distribution stays up without a window"]
-    assert (said.state, said.by) == (findings.ADVICE, "inv setup.wsl")
+    assert (said.state, said.fix) == (findings.ADVICE, "inv setup.wsl")
     assert "general.instanceIdleTimeout is 15000 (WSL's default)" in said.detail
 
 
@@ -134,13 +134,14 @@ def test_networks_that_nobody_reaches(text: str, networking: str, why: str) -> N
 @pytest.mark.parametrize(
     ("config", "vm", "windows", "why"),
     [
-        ("", 31.1, 64, "the virtual machine gets 31.1 of about 64 GiB."),
+        ("", 31.1, 64, "the virtual machine gets 31.1 of about 64 GiB"),
         ("memory=8GB", 7.6, 64, "memory=8GB gives it little of Windows' 64 GiB"),
         ("memory=48GB", 31, 64, "memory=48GB is set and not in force: 31.0 GiB are there"),
         ("memory=48gb", 31, 64, "WSL cannot read memory=48gb"),
         ("memory=48GB", 46.9, 64, ""),
         ("", 7.7, 15.4, ""),
         ("", 31, 0, ""),
+        ("memory=8gb", 31, 0, "WSL cannot read memory=8gb"),
     ],
 )
 def test_too_little_ram_is_said_in_numbers(config: str, vm: float, windows: int, why: str) -> None:

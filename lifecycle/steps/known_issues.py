@@ -1,0 +1,138 @@
+"""Which known issues of vLLM a start meets, and what is done against them."""
+
+from dataclasses import dataclass
+
+from lifecycle import tables
+from lifecycle.backend import Backend, nearest
+from lifecycle.errors import ConfigError
+from lifecycle.host import Gpu, Host
+from lifecycle.keys import KEYS, abbreviates, flags_in
+from lifecycle.steps import amd
+from lifecycle.tables.issues import Issue, issues
+from lifecycle.tables.versions import numbers
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A known issue that is met, and what is set against it here."""
+
+    issue: Issue
+    environment: dict[str, str]
+    flags: dict[str, str]
+
+
+def applied(backend: Backend, host: Host, vllm: str) -> list[Applied]:
+    """The issues this backend meets on this machine and nobody turned off.
+
+    Args:
+        vllm: the version that will run; "" when it is not known, as of an image of the user's.
+
+    Raises:
+        ConfigError: `KNOWN_ISSUES_OFF` names one that there is not.
+    """
+    off = _off(backend)
+    rows = [row for row in issues() if row.id not in off and _met(row, backend, host, vllm)]
+    met = [Applied(row, _environment(row, backend, host), _flags(row, backend)) for row in rows]
+    return [one for one in met if one.environment or one.flags or one.issue.advice]
+
+
+def lines(backend: Backend, host: Host, vllm: str) -> list[str]:
+    """One line an issue, as `up` prints them before it starts anything."""
+    told = [_line(one) for one in applied(backend, host, vllm)]
+    if backend.gpu != "cpu" and not numbers(vllm):
+        told.append(
+            "the version of vLLM in this image is not known: settings for single versions are "
+            "left out"
+        )
+    return told
+
+
+def _line(met: Applied) -> str:
+    settings = [f"{name}={text}" for name, text in met.environment.items()]
+    settings += [f"{flag} {text}" for flag, text in met.flags.items()]
+    done = f"{', '.join(settings)}, because " if settings else ""
+    advice = f". {_sentence(met.issue.advice)}" if met.issue.advice else ""
+    return f"{met.issue.id}: {done}{met.issue.why}{advice} ({met.issue.links[0]})"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _off(backend: Backend) -> set[str]:
+    setting = backend.settings.get("KNOWN_ISSUES_OFF")
+    if setting is None:
+        return set()
+    off, known = set(setting.text.split(",")), [row.id for row in issues()]
+    for name in sorted(off - set(known)):
+        raise ConfigError(
+            f"{setting.source}: KNOWN_ISSUES_OFF={setting.text}: there is no known issue {name}",
+            fix=nearest(name, known, "Did you mean {}?") or f"Known are: {', '.join(known)}.",
+        )
+    return off
+
+
+def _met(row: Issue, backend: Backend, host: Host, vllm: str) -> bool:
+    return (
+        backend.gpu in row.gpus
+        and backend.runtime in row.runtimes
+        and row.system in {"", "wsl" if host.os.wsl else "native"}
+        and row.in_version(vllm)
+        and (
+            not row.archs or any(arch.startswith(tuple(row.archs)) for arch in archs(backend, host))
+        )
+        and (not row.models or any(part in backend.model.lower() for part in row.models))
+        and (not row.asks or any(_asked(what, backend) for what in row.asks))
+    )
+
+
+def archs(backend: Backend, host: Host) -> set[str]:
+    """Architectures of the cards the server would use, as far as they are known."""
+    if backend.gpu == "rocm":
+        row = amd.best(host)
+        return {row.arch} if row else set()
+    here = host.nvidia.gpus
+    chosen = [here[number] for number in backend.devices if number < len(here)]
+    return {gpu.arch for gpu in chosen or _first(here) if gpu.arch}
+
+
+def _first(cards: tuple[Gpu, ...]) -> list[Gpu]:
+    """CUDA counts the fastest card first."""
+    return sorted(cards, key=lambda gpu: (numbers(gpu.arch), gpu.total), reverse=True)[:1]
+
+
+def _environment(row: Issue, backend: Backend, host: Host) -> dict[str, str]:
+    cards = _cards(backend, host)
+    values = {name: text.replace("{cards}", cards) for name, text in row.environment.items()}
+    return {name: text for name, text in values.items() if text}
+
+
+def _cards(backend: Backend, host: Host) -> str:
+    """Numbers of the cards where other graphics are listed, too; "" where there is no choice."""
+    agents = host.amd.agents
+    cards = [i for i, arch in enumerate(agents) if not tables.rocm.integrated(arch)]
+    if backend.devices or not 0 < len(cards) < len(agents):
+        return ""
+    return ",".join(map(str, cards))
+
+
+def _flags(row: Issue, backend: Backend) -> dict[str, str]:
+    """Without those the user decided about."""
+    return {flag: text for flag, text in row.flags.items() if not _decided(flag, backend)}
+
+
+def _asked(what: str, backend: Backend) -> bool:
+    """Whether a flag (`--flag`, or `--flag=value` by its beginning) is among the server's."""
+    wanted, _, beginning = what.partition("=")
+    words = [part for word in backend.vllm_flags() for part in word.split("=", 1)]
+    following = zip(words, [*words[1:], ""], strict=True)
+    return any(
+        word.replace("_", "-") == wanted and value.startswith(beginning)
+        for word, value in following
+    )
+
+
+def _decided(flag: str, backend: Backend) -> bool:
+    """Whether the user set a flag, by its key or among the extra arguments."""
+    by_key = any(backend.chosen(key.name) for key in KEYS.values() if flag in key.spellings)
+    return by_key or any(abbreviates(one, flag) for one in flags_in(backend.get("EXTRA_ARGS")))

@@ -1,0 +1,177 @@
+"""Which compose files make up a server, and what of this machine its container borrows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lifecycle.backend import Backend
+from lifecycle.host import Host
+from lifecycle.step import Step
+from lifecycle.steps import amd, images, nvidia_containers, rocm
+
+BASE = "vllm.yml"
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A file beside `compose/vllm.yml`.
+
+    Args:
+        wanted: whether this backend needs it on this machine.
+    """
+
+    file: str
+    wanted: Callable[[Backend, Host], bool]
+
+
+@dataclass(frozen=True)
+class Borrowed:
+    """A file of this machine that a container gets to see.
+
+    Args:
+        overlay: the file that mounts it.
+        variable: how that file calls it.
+        usual: where it is on most machines.
+        place: where it is on this one; "" when it is missing.
+        fix: what brings it.
+    """
+
+    overlay: str
+    variable: str
+    usual: str
+    place: Callable[[Host], str]
+    fix: str = "inv setup.rocm"
+
+
+DXCORE = "/usr/lib/wsl/lib/libdxcore.so"
+DIDS = "/opt/rocm/share/rocdxg/dids.conf"
+
+OVERLAYS = (
+    Overlay("cpu.yml", lambda backend, _: backend.gpu == "cpu"),
+    Overlay("gpu.yml", lambda backend, _: backend.gpu != "cpu"),
+    Overlay("nvidia.yml", lambda backend, host: backend.gpu == "cuda" and not _by_cdi(host)),
+    Overlay("nvidia-cdi.yml", lambda backend, host: backend.gpu == "cuda" and _by_cdi(host)),
+    Overlay("amd.yml", lambda backend, host: _native(backend, host)),  # noqa: PLW0108 - below
+    Overlay("amd-group.yml", lambda backend, host: _native(backend, host) and _groups(host) > 0),
+    Overlay(
+        "amd-second-group.yml", lambda backend, host: _native(backend, host) and _groups(host) > 1
+    ),
+    Overlay("amd-wsl.yml", lambda backend, host: bool(_bridge(backend, host))),
+    Overlay("amd-wsl-rocdxg.yml", lambda backend, host: _bridge(backend, host) == "rocdxg"),
+    Overlay(
+        "amd-wsl-dids.yml",
+        lambda backend, host: _bridge(backend, host) == "rocdxg" and host.amd.dids,
+    ),
+    Overlay("amd-wsl-legacy.yml", lambda backend, host: _bridge(backend, host) == "legacy"),
+    Overlay("chat-template.yml", lambda backend, _: bool(backend.chat_template)),
+    Overlay("shell-image.yml", lambda b, host: images.entrypoint(b, host) == images.SHELL),
+)
+"""In the order in which Compose reads them."""
+
+BORROWED = (
+    Borrowed(
+        "amd-wsl.yml",
+        "DXCORE",
+        DXCORE,
+        lambda host: DXCORE if host.amd.dxcore else "",
+        "In Windows: wsl --update, then wsl --shutdown, and open this distribution again.",
+    ),
+    Borrowed(
+        "amd-wsl-rocdxg.yml",
+        "ROCDXG",
+        "/opt/rocm/lib/librocdxg.so",
+        lambda host: host.amd.bridge,
+    ),
+    Borrowed("amd-wsl-dids.yml", "DIDS", DIDS, lambda host: DIDS if host.amd.dids else ""),
+    Borrowed(
+        "amd-wsl-legacy.yml",
+        "HSA_RUNTIME",
+        "/opt/rocm/lib/libhsa-runtime64.so.1",
+        lambda host: host.amd.hsa,
+    ),
+)
+
+
+def files(backend: Backend, host: Host) -> list[str]:
+    """The names of the compose files of a server, in order."""
+    return [BASE, *(one.file for one in OVERLAYS if one.wanted(backend, host))]
+
+
+def values(backend: Backend, host: Host) -> dict[str, str]:
+    """What those files ask for about this machine."""
+    named = {one.variable: one.place(host) or one.usual for one in _borrowed(backend, host)}
+    if _native(backend, host):
+        variables = ("GPU_GROUP", "SECOND_GPU_GROUP")
+        named |= zip(variables, map(str, host.amd.groups), strict=False)
+    if backend.chat_template:
+        named["CHAT_TEMPLATE"] = backend.get("CHAT_TEMPLATE")
+        named["CHAT_TEMPLATE_TARGET"] = backend.chat_template
+    return named | environment(backend, host)
+
+
+def environment(backend: Backend, host: Host) -> dict[str, str]:
+    """What programs need in theirs to reach the card from here."""
+    return dict(amd.chosen(host).environment) if backend.gpu == "rocm" else {}
+
+
+def steps(backend: Backend, host: Host) -> list[Step]:
+    """Every file that is mounted is there: Docker would make a folder of its name, or refuse."""
+    lent = [_there(one) for one in _borrowed(backend, host)]
+    return [*lent, _own_engine(), _fits(backend)] if lent else []
+
+
+def _there(file: Borrowed) -> Step:
+    return Step(
+        name=f"{file.usual.rpartition('/')[2]} is here for the container",
+        missing=lambda now: "" if file.place(now) else f"{file.usual} is missing",
+        fix=file.fix,
+        found=file.place,
+    )
+
+
+def _own_engine() -> Step:
+    return Step(
+        name="the engine sees the files of this distribution",
+        missing=lambda now: (
+            "Docker Desktop's engine runs in a distribution of its own"
+            if now.docker.desktop
+            else ""
+        ),
+        fix="Does the container not find them: inv setup.docker --source=distribution",
+        advice=True,
+    )
+
+
+def _fits(backend: Backend) -> Step:
+    return Step(
+        name="what it borrows goes with the ROCm of the image",
+        missing=lambda now: images.belongs(now, images.row(backend, now)),
+        fix="Take IMAGE= out of .env, or name an image of the other ROCm: a wrong pair may "
+        "overwrite memory.",
+        advice=True,
+    )
+
+
+def _borrowed(backend: Backend, host: Host) -> list[Borrowed]:
+    mounting = files(backend, host)
+    return [one for one in BORROWED if one.overlay in mounting]
+
+
+def _by_cdi(host: Host) -> bool:
+    """Only where there is no runtime: that one needs no description that may be out of date."""
+    known = nvidia_containers.RUNTIME in host.docker.runtimes
+    return not known and nvidia_containers.CDI_DEVICE in host.docker.devices
+
+
+def _native(backend: Backend, host: Host) -> bool:
+    return backend.gpu == "rocm" and rocm.system(host) == "native"
+
+
+def _groups(host: Host) -> int:
+    return len(host.amd.groups)
+
+
+def _bridge(backend: Backend, host: Host) -> str:
+    """How ROCm reaches Windows' driver: `rocdxg` or `legacy`; "" outside of WSL."""
+    if backend.gpu != "rocm" or rocm.system(host) != "wsl":
+        return ""
+    return "rocdxg" if amd.chosen(host).rocdxg else "legacy"

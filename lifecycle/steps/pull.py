@@ -1,0 +1,52 @@
+"""Steps of an image: there is room for it, and it is here."""
+
+from lifecycle.host import GIB, Host
+from lifecycle.step import PullImage, Step
+from lifecycle.tables.serving import Image
+
+
+def steps(wanted: str, known: Image | None) -> list[Step]:
+    """The image is on this machine.
+
+    Args:
+        wanted: as Docker takes it: `name:tag`, `name@sha256:…` or both.
+        known: what is known of it; None of somebody's own image.
+    """
+    return [
+        *([_room(wanted, known.disk_gib)] if known else []),
+        Step(
+            name=f"the image {wanted} is here",
+            missing=lambda now: absent(wanted, now.docker.images),
+            actions=(PullImage(wanted),),
+            fix="Look at: docker images",
+            phase="pull",
+        ),
+    ]
+
+
+def absent(wanted: str, here: frozenset[str]) -> str:
+    """Docker lists `name:tag` and `name@digest`, never both in one."""
+    name, _, digest = wanted.partition("@")
+    untagged = ":" not in name.rpartition("/")[2]
+    bare = name if untagged else name.rpartition(":")[0]
+    listed = f"{bare}@{digest}" if digest else f"{name}:latest" if untagged else name
+    return "" if listed in here else "it is not on this machine"
+
+
+def _room(wanted: str, gib: float) -> Step:
+    def missing(now: Host) -> str:
+        free, here = now.docker.free, not absent(wanted, now.docker.images)
+        # Where Docker Desktop or an engine elsewhere keeps images is not for us to see.
+        if here or not free or free >= gib * GIB:
+            return ""
+        where = now.docker.folder or "the folder of the Docker Engine"
+        return f"{wanted} needs {gib:.0f} GiB in {where}, {free / GIB:.1f} GiB are free"
+
+    return Step(
+        name="there is disk for the image",
+        missing=missing,
+        found=lambda now: f"{now.docker.free / GIB:.0f} GiB are free" if now.docker.free else "",
+        fix="See what takes it: docker system df. Images no container uses go with docker image "
+        "prune --all. Or move Docker's folder to a larger disk: data-root in "
+        "/etc/docker/daemon.json.",
+    )

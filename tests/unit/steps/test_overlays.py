@@ -1,0 +1,138 @@
+"""Which compose files a server is made of, and what must be there for it."""
+
+import dataclasses
+
+import pytest
+
+from lifecycle.backend import Backend
+from lifecycle.host import Host
+from lifecycle.step import PullImage
+from lifecycle.steps import docker, overlays, serve_arguments
+from tests.unit import golden
+from tests.unit.given import PATHS, backend, missing
+from tests.unit.gpu_hosts import CUDA, NATIVE, ROCM, RTX_4090, SERVERS, WSL, machine
+
+NOT_HERE = "it is not on this machine"
+every_server = pytest.mark.parametrize("name", SERVERS)
+OURS = ("VLLM_ARGS", "VLLM_API_KEY", "PORT", "MODEL_SOURCE", "MODEL_TARGET", "RUN_AS")
+"""The same on every machine: tests of the CPU server hold them."""
+
+
+@every_server
+def test_files_and_values_are_those_on_file(name: str) -> None:
+    wanted, on = SERVERS[name]
+    given = docker.environment(wanted, PATHS, on) | overlays.values(wanted, on)
+    served = set(serve_arguments.environment(wanted, on)) - set(overlays.values(wanted, on))
+    told = [f"{k}={v}" for k, v in sorted(given.items()) if k not in {*OURS, *served}]
+    golden.matches(
+        f"compose-{name}.txt", "\n".join([*overlays.files(wanted, on), "", *told]) + "\n"
+    )
+
+
+@every_server
+def test_a_machine_that_has_all_of_it_only_lacks_the_image(name: str) -> None:
+    wanted, on = SERVERS[name]
+    plan = [step for step in docker.steps(wanted, on, PATHS) if not step.advice]
+    image = docker.image(wanted, on)
+    lacking = {} if image in on.docker.images else {f"the image {image} is here": NOT_HERE}
+    assert missing(plan, on) == lacking
+
+
+@every_server
+def test_up_does_nothing_but_pull(name: str) -> None:
+    wanted, on = SERVERS[name]
+    # As bare as can be: whatever is missing now would be mended by somebody.
+    bare = dataclasses.replace(
+        on,
+        nvidia=dataclasses.replace(on.nvidia, toolkit="", libcuda=""),
+        amd=dataclasses.replace(on.amd, rocm="", bridge="", rocdxg="", hsa=""),
+        docker=dataclasses.replace(on.docker, runtimes=frozenset(), devices=frozenset()),
+    )
+    kinds = {type(action) for step in docker.steps(wanted, bare, PATHS) for action in step.actions}
+    assert kinds == {PullImage}
+
+
+def first_missing(wanted: Backend, on: Host) -> tuple[str, str, str]:
+    plan = docker.steps(wanted, on, PATHS)
+    step = next(step for step in plan if not step.advice and step.missing(on))
+    return step.name, step.missing(on), step.fix
+
+
+def test_a_card_without_nvidias_runtime_is_refused_before_docker_does() -> None:
+    on = machine(NATIVE, {"runtimes": frozenset({"runc"})}, nvidia=RTX_4090)
+    name, _, fix = first_missing(CUDA, on)
+    assert (name, fix) == ("Docker knows NVIDIA's runtime", "inv setup.cuda")
+
+
+def test_docker_desktop_brings_the_runtime_along() -> None:
+    on = machine(WSL, {"desktop": True}, nvidia=RTX_4090)
+    assert overlays.files(CUDA, on) == ["vllm.yml", "gpu.yml", "nvidia.yml"]
+    assert first_missing(CUDA, on)[1] == NOT_HERE
+
+
+def test_a_driver_too_old_for_any_image_stops_it_before_any_download() -> None:
+    old = dataclasses.replace(RTX_4090, driver="531.79", cuda="12.1")
+    name, why, fix = first_missing(CUDA, machine(WSL, {"runtimes": {"nvidia"}}, nvidia=old))
+    assert name == "the driver runs the image's CUDA"
+    assert "driver 531.79" in why
+    assert "driver 580 or newer in Windows" in fix
+    assert "no build for this driver" in fix
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "file"),
+    [
+        ("wsl2-7900xtx-rocdxg", {"bridge": ""}, "/opt/rocm/lib/librocdxg.so"),
+        ("wsl2-7900xtx-legacy", {"hsa": ""}, "/opt/rocm/lib/libhsa-runtime64.so.1"),
+        ("wsl2-7900xtx-rocdxg", {"dxcore": False}, "/usr/lib/wsl/lib/libdxcore.so"),
+    ],
+)
+def test_a_file_to_mount_that_is_missing_is_named(
+    name: str, change: dict[str, object], file: str
+) -> None:
+    wanted, on = SERVERS[name]
+    on = dataclasses.replace(on, amd=dataclasses.replace(on.amd, **change))  # type: ignore[arg-type]
+    found = [step for step in overlays.steps(wanted, on) if not step.advice]
+    (step,) = (step for step in found if step.missing(on))
+    assert step.missing(on) == f"{file} is missing"
+    assert step.fix.startswith("inv setup.rocm" if "rocm" in file else "In Windows: wsl --update")
+
+
+def test_librocdxg_before_its_table_is_mounted_without_it() -> None:
+    wanted, on = SERVERS["wsl2-7900xtx-rocdxg-1.1"]
+    assert "amd-wsl-dids.yml" not in overlays.files(wanted, on)
+    assert "DIDS" not in overlays.values(wanted, on)
+
+
+def test_an_engine_of_docker_desktop_may_not_see_the_files() -> None:
+    wanted, on = SERVERS["wsl2-7900xtx-rocdxg"]
+    desktop = dataclasses.replace(on, docker=dataclasses.replace(on.docker, desktop=True))
+    (step,) = (step for step in overlays.steps(wanted, desktop) if step.missing(desktop))
+    assert step.advice
+    assert "setup.docker --source=distribution" in step.fix
+
+
+def test_a_pair_of_bridge_and_image_that_is_not_known_is_told() -> None:
+    _, on = SERVERS["wsl2-7900xtx-rocdxg"]
+    tag = "rocm/vllm:rocm10.1.0_ubuntu24.04_py3.14_pytorch_2.13.0_vllm_0.29.0"
+    wanted = backend("7900xtx", GPU="rocm", RUNTIME="docker", IMAGE=tag)
+    (step,) = (step for step in overlays.steps(wanted, on) if step.missing(on))
+    assert "librocdxg 1.2.2 is not known to go with its ROCm 10.1.0" in step.missing(on)
+    assert step.advice
+    assert any("10.1.0" in note for note in docker.notes(wanted, on))
+
+
+def test_groups_that_nobody_could_read_are_left_out() -> None:
+    wanted, on = SERVERS["native-7900xtx"]
+    unknown = dataclasses.replace(on, amd=dataclasses.replace(on.amd, groups=()))
+    assert overlays.files(wanted, unknown) == ["vllm.yml", "gpu.yml", "amd.yml"]
+    assert "GPU_GROUP" not in overlays.values(wanted, unknown)
+
+
+def test_a_card_that_no_image_has_kernels_for_is_refused_first() -> None:
+    amd = SERVERS["native-7900xtx"][1].amd
+    small = dataclasses.replace(amd.gpus[0], name="AMD Radeon RX 7600", arch="gfx1102")
+    on = machine(NATIVE, amd=dataclasses.replace(amd, gpus=(small,), agents=("gfx1102",)))
+    name, why, _ = first_missing(ROCM, on)
+    assert name == "there is an AMD card that vLLM runs on"
+    assert "no kernels for gfx1102" in why

@@ -1,0 +1,40 @@
+"""Room for an image, and whether it is here."""
+
+import dataclasses
+
+import pytest
+
+from lifecycle import tables
+from lifecycle.host import GIB, Docker, Host
+from lifecycle.step import PullImage
+from lifecycle.steps import pull
+from tests.unit.given import host, missing
+
+ROW = dataclasses.replace(tables.serving.images("cuda")[0], disk_gib=25.0)
+WANTED = ROW.reference
+
+
+def on(free: float, *images: str) -> Host:
+    seen = Docker("26.1", "2.26", images=frozenset(images), folder="/var/lib/docker")
+    return host(docker=dataclasses.replace(seen, free=int(free * GIB)))
+
+
+def test_a_full_disk_is_told_before_anything_is_fetched() -> None:
+    room, image = pull.steps(WANTED, ROW)
+    assert room.missing(on(24)) == (f"{WANTED} needs 25 GiB in /var/lib/docker, 24.0 GiB are free")
+    assert (room.actions, "docker system df" in room.fix) == ((), True)
+    assert image.actions == (PullImage(WANTED),)
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [on(25), on(1, WANTED), on(0)],
+    ids=["room enough", "here already", "a disk we cannot see"],
+)
+def test_there_is_room(machine: Host) -> None:
+    room = pull.steps(WANTED, ROW)[0]
+    assert room.missing(machine) == ""
+
+
+def test_of_somebodys_own_image_no_size_is_known() -> None:
+    assert list(missing(pull.steps("mine:1", None), on(1))) == ["the image mine:1 is here"]
