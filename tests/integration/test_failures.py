@@ -13,7 +13,6 @@ from lifecycle.errors import (
     ConfigError,
     HostNotReady,
     ModelUnavailable,
-    NotSupported,
     ServerUnhealthy,
 )
 from tests.integration.checkout import Checkout
@@ -56,10 +55,18 @@ def test_an_unknown_key_names_file_line_and_the_nearest(double_checkout: Checkou
     assert "Did you mean MODEL?" in done.stderr
 
 
-def test_a_gpu_backend_says_what_is_missing(double_checkout: Checkout) -> None:
-    done = double_checkout.inv("up", "--gpu", "4090")
-    assert done.returncode == NotSupported.exit_code
-    assert "lacks the compose overlay for NVIDIA cards" in done.stderr
+@pytest.mark.parametrize(
+    ("backend", "missing"),
+    [("4090", "no card and no driver of NVIDIA's"), ("7900xtx", "no AMD card")],
+)
+def test_a_gpu_backend_says_what_is_missing(
+    double_checkout: Checkout, backend: str, missing: str
+) -> None:
+    double_checkout.env["MODEL"] = "smollm2-135m-instruct"
+    done = double_checkout.inv("up", "--gpu", backend)
+    assert done.returncode == HostNotReady.exit_code
+    assert missing in done.stderr
+    assert "--gpu cpu" in done.stderr
 
 
 def test_a_model_that_is_nowhere_is_unavailable(double_checkout: Checkout) -> None:
