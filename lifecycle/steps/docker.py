@@ -31,14 +31,23 @@ environment of compose."""
 
 def steps(backend: Backend, host: Host, paths: Paths) -> list[Step]:
     """The card can be passed on, Docker can be used, and has the image."""
-    wanted = image(backend, host)
-    way = [
+    return [*way(backend, host, paths), *fetch(backend, host)]
+
+
+def way(backend: Backend, host: Host, paths: Paths) -> list[Step]:
+    """From the card to a container; a person's business, up to the first thing that is missing."""
+    plan = [
         *_card(backend, host, paths),
         docker_engine.answers(host),
         *_passage(backend, host, paths),
         *overlays.steps(backend, host),
     ]
-    return [*chain.known(way, host), *pull.steps(wanted, image_row(backend, host))]
+    return chain.known(plan, host)
+
+
+def fetch(backend: Backend, host: Host) -> list[Step]:
+    """There is room for the image, and it is here."""
+    return pull.steps(image(backend, host), image_row(backend, host))
 
 
 def image(backend: Backend, host: Host) -> str:

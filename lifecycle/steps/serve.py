@@ -23,16 +23,23 @@ def prepare(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[St
     """
     tables.serving.require_served(backend.gpu, backend.runtime)
     require_linux(host)
-    # What only a person can mend comes before anything that takes minutes.
-    plan = weights.present(backend)
-    plan += cpu.steps(backend) if backend.gpu == "cpu" else []
+    # What only a person can mend comes before anything that takes minutes, and the machine before
+    # the model: nobody should fetch 16 GB for a card that is not there.
+    plan = [*_machine(backend, paths, host, tools), *weights.present(backend)]
     if backend.runtime == "docker":
-        plan += docker.steps(backend, host, paths)
+        plan += docker.fetch(backend, host)
     if backend.runtime == "venv" or weights.needs_engine(backend, host):
         engine = tables.serving.engine_for(backend.gpu, backend.runtime)
         plan += libraries.steps(engine.gpu, host)
         plan += venv.install(backend, paths, host, tools)
     return plan + weights.packaged(backend, paths, host, tools)
+
+
+def _machine(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
+    plan = cpu.steps(backend) if backend.gpu == "cpu" else []
+    if backend.runtime == "docker":
+        return [*plan, *docker.way(backend, host, paths)]
+    return [*plan, *venv.machine(backend, host, tools)]
 
 
 def require_linux(host: Host) -> None:

@@ -35,12 +35,17 @@ class Tools:
     wheels: Path | None = None
 
 
+def machine(backend: Backend, host: Host, tools: Tools) -> list[Step]:
+    """What the machine must be, whatever is installed on it."""
+    engine = tables.serving.engine_for(backend.gpu, backend.runtime)
+    return venv_cuda.steps(host, engine, tools.python_version) if engine.cuda else []
+
+
 def install(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
     """The engine is completely installed from its lock."""
     engine = tables.serving.engine_for(backend.gpu, backend.runtime)
     need = int(engine.disk_gib * GIB)
     return [
-        *(venv_cuda.steps(host, engine, tools.python_version) if engine.cuda else []),
         Step(
             name=f"Python {tools.python_version} can run {engine.distribution} {engine.version}",
             missing=lambda _: _python(engine, tools.python_version),

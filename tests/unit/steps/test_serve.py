@@ -190,3 +190,17 @@ def test_what_only_a_person_can_mend_comes_before_what_takes_minutes() -> None:
     on = host(venv=Venv(), weights=Weights(problem="absent"))
     told = list(missing(plan(backend(MODEL="Qwen/Qwen3-8B"), on), on))
     assert told[0] == "the model Qwen/Qwen3-8B is here"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "runtime"), [("cuda", "docker"), ("cuda", "venv"), ("rocm", "docker")]
+)
+def test_nobody_is_asked_to_fetch_a_model_for_a_card_that_is_not_there(
+    gpu: str, runtime: str
+) -> None:
+    wanted = backend("card", GPU=gpu, RUNTIME=runtime, MODEL="organisation/large")
+    bare = host(weights=Weights(problem="it is in no cache"))
+    plan = serve.prepare(wanted, PATHS, bare, TOOLS)
+    first, *others = missing(plan, bare)
+    assert "card" in first
+    assert any("organisation/large" in name for name in others)

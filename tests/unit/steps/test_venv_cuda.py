@@ -7,7 +7,7 @@ import pytest
 
 from lifecycle import tables
 from lifecycle.host import GIB, Gpu, Host, Nvidia, Os, Venv
-from lifecycle.step import Command
+from lifecycle.step import Command, Step
 from lifecycle.steps import serve, venv
 from tests.unit.given import PATHS, TOOLS, actions, backend, host, missing
 
@@ -23,8 +23,12 @@ def machine(**changes: object) -> Host:
     return replace(host(os=WSL, nvidia=GOOD, venv=READY), **changes)  # type: ignore[arg-type]
 
 
+def plan(on: Host) -> list[Step]:
+    return [*venv.machine(CUDA, on, TOOLS), *venv.install(CUDA, PATHS, on, TOOLS)]
+
+
 def told(on: Host) -> dict[str, str]:
-    return missing(venv.install(CUDA, PATHS, on, TOOLS), on)
+    return missing(plan(on), on)
 
 
 def test_a_prepared_machine_lacks_nothing() -> None:
@@ -56,7 +60,7 @@ def test_a_driver_that_does_not_run_the_engines_cuda_is_told(
     if old:
         assert f"driver {driver}" in found[0]
         assert "needs driver 580 or newer" in found[0]
-        (step,) = [s for s in venv.install(CUDA, PATHS, on, TOOLS) if "CUDA 13.0" in s.name]
+        (step,) = [s for s in plan(on) if "CUDA 13.0" in s.name]
         assert "in Windows" in step.fix
         assert "--runtime docker" in step.fix
         assert step.actions == ()
@@ -73,12 +77,12 @@ def test_a_card_without_kernels_is_told() -> None:
 )
 def test_what_triton_compiles_with_is_asked_for(lacks: str, package: str) -> None:
     on = machine(venv=replace(READY, **{lacks: ""}))
-    (step,) = [s for s in venv.install(CUDA, PATHS, on, TOOLS) if s.missing(on)]
+    (step,) = [s for s in plan(on) if s.missing(on)]
     assert "Triton" in step.name
     assert package in step.fix
     assert step.actions == ()
     root = replace(on, os=replace(WSL, root=True, apt=True))
-    done = actions(s for s in venv.install(CUDA, PATHS, root, TOOLS) if s.missing(root))
+    done = actions(s for s in plan(root) if s.missing(root))
     assert package in " ".join(str(action) for action in done)
 
 
