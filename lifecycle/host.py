@@ -82,6 +82,7 @@ class Docker:
         problem: the first thing that is wrong; "" when both answer.
         cli: the command line's version; "" when there is none.
         desktop: who answers (or would) is Docker Desktop.
+        hung: the command line did not answer in time; what is there is not known.
         denied: the engine is there, this user may not talk to it.
         context: the command line's context; `default` is the local engine.
         runtimes: container runtimes the engine knows, e.g. `nvidia`.
@@ -105,6 +106,7 @@ class Docker:
     images: frozenset[str] = frozenset()
     cli: str = ""
     desktop: bool = False
+    hung: bool = False
     denied: bool = False
     context: str = ""
     runtimes: frozenset[str] = frozenset()

@@ -35,6 +35,9 @@ def look(machine: Machine, limit: float = LIMIT) -> Docker:
     cli = machine.run("docker", "--version", keep=True)
     compose = machine.run("docker", "compose", "version", "--short", keep=True)
     patience = max(1, round(limit * SHARE))
+    late = next((said.errors for said in (cli, compose) if said.code == 124), "")
+    if late:
+        return Docker(hung=True, problem=late)
     said = machine.ask("docker.engine", dict[str, Any](), lambda: engine.about(patience))
     seen = replace(
         parse(said),

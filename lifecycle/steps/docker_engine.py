@@ -112,6 +112,8 @@ def _next(host: Host) -> str:
 
 
 def _plan(host: Host, paths: Paths, source: str) -> list[Step]:
+    if host.docker.hung or "docker" in host.unread:
+        return [_unread()]
     if _desktop_chosen(host, source):
         plan = [_here(host), *_of_desktop(host), answers(host)]
     else:
@@ -120,6 +122,15 @@ def _plan(host: Host, paths: Paths, source: str) -> list[Step]:
         ours = any(step.actions and step.missing(host) for step in plan)
         plan += [replace(answers(host), actions=(SHOW,) if ours else ())]
     return [replace(step, by=BY) if step.actions else step for step in plan]
+
+
+def _unread() -> Step:
+    """Whoever did not answer in time may be there all the same: nothing is installed over it."""
+    return Step(
+        name=ANSWERS,
+        missing=silent,
+        fix="Look again: inv doctor. Does it stay so, see what hangs: docker version",
+    )
 
 
 def _of_desktop(host: Host) -> list[Step]:

@@ -300,3 +300,9 @@ def test_a_context_that_is_gone_is_not_taken_for_the_local_engine(
 )
 def test_a_version_is_read(text: str, number: str) -> None:
     assert facts.version(text) == number
+
+
+def test_a_command_line_that_hangs_tells_nothing_about_what_is_installed() -> None:
+    late = Output(124, "", "docker: no answer in 1.3 s")
+    seen = facts.look(Replay({"run: docker --version": late}))
+    assert seen == Docker(hung=True, problem="docker: no answer in 1.3 s")

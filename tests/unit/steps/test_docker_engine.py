@@ -10,6 +10,7 @@ from lifecycle.errors import ConfigError, NotSupported, RestartNeeded
 from lifecycle.host import Docker, Host, Os, Wsl
 from lifecycle.step import Command, Download, Step, WriteFile
 from lifecycle.steps import docker_engine, findings
+from tests.unit import given
 from tests.unit.given import PATHS, actions, missing
 
 SOCKET = "unix:///var/run/docker.sock"
@@ -401,3 +402,14 @@ def test_after_the_plan_there_is_nothing_left_to_do(os: Os, docker: Docker, *, r
             assert step.missing(host) == "", step.name
     assert missing(setup(host), host) == {}
     assert todo(host) == []
+
+
+def test_an_engine_that_did_not_answer_in_time_is_not_installed_anew() -> None:
+    late = "no answer in 1.4 s"
+    for hung in (
+        given.host(docker=Docker(), unread={"docker": late}),
+        given.host(docker=Docker(hung=True, problem=late)),
+    ):
+        for plan in (docker_engine.steps(hung, PATHS), docker_engine.setup(hung, PATHS, "")):
+            assert not [step for step in plan if step.actions]
+            assert missing(plan, hung) == {docker_engine.ANSWERS: late}
