@@ -31,11 +31,11 @@ LIMIT = 30
 @command(help={
     "gpu": "a backend (a file in env/), cpu, cuda or rocm; unset: what this machine is best at",
     "out": "the file to write; unset: print it",
-    "replay": "for the machine recorded in this folder instead of this one",
+    "host": "for the machine recorded in this folder (inv doctor --record) instead of this one",
     "force": "write over a file that inv render did not write",
 })  # fmt: skip
 def render(
-    context: Context, gpu: str = "auto", out: str = "", replay: str = "", *, force: bool = False
+    context: Context, gpu: str = "auto", out: str = "", host: str = "", *, force: bool = False
 ) -> None:
     """Print the compose file of a server, with its secrets left open."""
     from lifecycle import recording, report
@@ -47,8 +47,8 @@ def render(
     if out and not force:
         _refuse_strangers(file)
     shell = Shell()
-    machine = Replay(recording.read(Path(replay))) if replay else Here(shell)
-    text = _rendered(gpu, machine, shell, elsewhere=bool(replay))
+    machine = Replay(recording.read(Path(host))) if host else Here(shell)
+    text = _rendered(gpu, machine, shell, elsewhere=bool(host))
     if not out:
         report.line(text.rstrip("\n"))
         return

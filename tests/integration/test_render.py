@@ -47,7 +47,7 @@ def test_the_file_for_a_recorded_machine_stands_by_itself(
     keyed: Checkout, machine: str, told: str
 ) -> None:
     file = keyed.root / "made" / "compose.yml"
-    done = keyed.inv("render", "--replay", str(MACHINES / machine), "--out", str(file))
+    done = keyed.inv("render", "--host", str(MACHINES / machine), "--out", str(file))
     assert done.returncode == 0, done.stderr
     text = file.read_text()
     assert told in text
@@ -62,10 +62,10 @@ def test_the_file_for_a_recorded_machine_stands_by_itself(
 def test_what_is_printed_is_what_would_be_written(keyed: Checkout) -> None:
     replay = str(MACHINES / "native-7900xtx-healthy")
     file = keyed.root / "made.yml"
-    keyed.inv("render", "--replay", replay, "--out", str(file))
-    assert keyed.inv("render", "--replay", replay).stdout == file.read_text()
+    keyed.inv("render", "--host", replay, "--out", str(file))
+    assert keyed.inv("render", "--host", replay).stdout == file.read_text()
     # Its own file is written anew without a word.
-    assert keyed.inv("render", "--replay", replay, "--out", str(file)).returncode == 0
+    assert keyed.inv("render", "--host", replay, "--out", str(file)).returncode == 0
 
 
 def test_a_file_of_somebody_elses_is_left_alone(keyed: Checkout) -> None:
@@ -96,7 +96,7 @@ def test_without_compose_there_is_one_clear_error(keyed: Checkout) -> None:
 
 def test_for_windows_itself_there_is_none(keyed: Checkout) -> None:
     replay = str(MACHINES / "windows-11-ready")
-    done = keyed.inv("render", "--gpu", "cpu", "--replay", replay)
+    done = keyed.inv("render", "--gpu", "cpu", "--host", replay)
     assert done.returncode == NotSupported.exit_code
     assert "open the WSL2 distribution" in done.stderr
 
