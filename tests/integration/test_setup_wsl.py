@@ -173,9 +173,10 @@ def test_another_distribution_is_refused_before_anything_is_done(pc: Pc) -> None
 
 def test_the_doctor_works_there_too(pc: Pc) -> None:
     told = pc.inv("doctor")
-    assert told.returncode == 3, told.stderr
+    # All that lacks, a command of ours can do.
+    assert told.returncode == 0, told.stderr
     assert "Traceback" not in told.stderr
-    assert "inv setup.wsl" in told.stdout
+    assert "Next: inv setup.wsl" in told.stdout
 
 
 RECORDED = """
