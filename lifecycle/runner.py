@@ -74,8 +74,7 @@ class Runner:
             if not why or (step.advice and not step.actions):
                 continue
             if not step.actions:
-                what, _, more = why.partition("\n")
-                raise step.failure(what, why=more, fix=step.fix)
+                raise step.failure(f"not so: {step.name}", why=why, fix=step.fix)
             worked = True
             self._display.begin(step, why)
             for action in step.actions:

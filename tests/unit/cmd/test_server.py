@@ -13,6 +13,7 @@ from lifecycle.cmd import choose, server
 from lifecycle.cmd import tools as engine_tools
 from lifecycle.host import Host, Server, Venv, Weights
 from lifecycle.steps.venv import Tools
+from tests.unit import gpu_hosts
 from tests.unit.given import KEY, TOOLS, Checkout, backend, host, running
 
 Captured = pytest.CaptureFixture[str]
@@ -102,6 +103,20 @@ def test_a_second_up_changes_nothing_and_says_so(
         ".env",
         "env/cpu.env",
     ]
+
+
+@pytest.mark.parametrize(("off", "told"), [("", True), ("KNOWN_ISSUES_OFF=wsl-spawn\n", False)])
+def test_up_tells_what_nobody_tried_and_what_it_works_around(
+    here: Checkout, machine: dict[str, Host], capsys: Captured, off: str, *, told: bool
+) -> None:
+    here.env("4090", f"GPU=cuda\nPORT=8001\nMODEL=smollm2-135m-instruct\n{off}")
+    _, machine[""] = gpu_hosts.SERVERS["wsl2-4090"]
+    server.up(DRY, gpu="4090")
+    shown = capsys.readouterr()
+    assert "unverified: we have not run vllm/vllm-openai" in shown.err
+    assert ("VLLM_WORKER_MULTIPROC_METHOD=spawn, because" in shown.err) == told
+    assert "docker compose" in shown.out
+    assert "nvidia.yml" in shown.out
 
 
 def test_up_of_what_cannot_be_served_so_exits_7(here: Checkout, capsys: Captured) -> None:
