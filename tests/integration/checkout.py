@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+INTERRUPTED = {130, -signal.SIGINT}
+"""How a shell sees Ctrl-C. Python ends by the signal itself where it met it in the middle of making
+a class, as it does while it imports (run_eval_code_obj in CPython's Python/pythonrun.c)."""
 ROOT = Path(__file__).parent.parent.parent
 COPIED = (
     "tasks.py",

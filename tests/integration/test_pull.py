@@ -17,9 +17,9 @@ import docker
 import pytest
 
 from lifecycle import engine
-from lifecycle.errors import INTERRUPTED, HostNotReady
+from lifecycle.errors import HostNotReady
 from lifecycle.layers import Pull
-from tests.integration.checkout import Checkout, interrupt
+from tests.integration.checkout import INTERRUPTED, Checkout, interrupt
 from tests.integration.registry import MANIFEST, Answer, Asked, Gate, Image, Registry, gate, program
 
 pytestmark = pytest.mark.docker
@@ -397,7 +397,7 @@ def test_ctrl_c_ends_it_and_the_same_command_goes_on(
         time.sleep(0.05)
     time.sleep(1)
     said = interrupt(process)
-    assert process.returncode == INTERRUPTED, said
+    assert process.returncode in INTERRUPTED, said
     assert "Interrupted" in said
     assert "may have to come again" in said
     before.rate = 0
