@@ -52,6 +52,7 @@ def doctor(
 
 def _record(here: "Here", folder: Path, windows_home: str) -> None:
     from lifecycle import recording, report
+    from lifecycle.cmd import choose
     from lifecycle.shell import Shell
     from lifecycle.step import WriteFile
 
@@ -61,6 +62,8 @@ def _record(here: "Here", folder: Path, windows_home: str) -> None:
     private = (getpass.getuser(), account, host, host.partition(".")[0])
     names = [name for name in private if name not in recording.COMMON]
     text = recording.dump(here.recorded(), f"recorded {day} by inv doctor --record", names)
+    # Where somebody keeps his projects, and what he calls them, is nobody's business.
+    text = text.replace(recording.scrub(str(choose.places().root), names), "/checkout")
     Shell().write(WriteFile(folder / recording.FILE, text))
     report.note(
         f"written: {folder / recording.FILE}. Names, serials, addresses and tokens were taken out; "

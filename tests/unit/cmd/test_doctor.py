@@ -72,14 +72,16 @@ def test_a_recorded_look_says_the_same_on_replay(
 
 
 def test_a_recording_names_nobody(
-    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: Checkout, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("getpass.getuser", lambda: "distinctive-user")
     monkeypatch.setattr("platform.node", lambda: "distinctive-host.lan")
     said = Output(0, "of distinctive-user\n", "at distinctive-host.lan")
     monkeypatch.setattr(Shell, "read", lambda *_, **__: said)
     _, err, _ = examined(capsys, record=str(tmp_path))
-    assert "distinctive" not in (tmp_path / recording.FILE).read_text()
+    text = (tmp_path / recording.FILE).read_text()
+    assert "distinctive" not in text
+    assert str(here.root) not in text
     assert "read it before you send it" in err
 
 
