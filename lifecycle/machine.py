@@ -24,7 +24,6 @@ SHORTEST, SPARE = 0.05, 0.1
 """Seconds: what a program gets in any case, and what a fact keeps to make sense of its silence."""
 
 Answer = TypeVar("Answer")
-Found = TypeVar("Found")
 
 UNKNOWN = "not in this recording"
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from difflib import get_close_matches
 
 from lifecycle import tables
+from lifecycle.backend import nearest
 from lifecycle.errors import ConfigError, NotSupported, RestartNeeded
 from lifecycle.host import Docker, Host
 from lifecycle.paths import Paths
-from lifecycle.step import Action, Command, Download, Step
+from lifecycle.step import Action, Command, Step
 from lifecycle.steps import chain, system, wsl
-from lifecycle.steps.root import apt_install, as_root, staging, write
+from lifecycle.steps.root import apt_install, apt_key, as_root, write
 from lifecycle.tables.docker import DockerPackages
 
 BY = "inv setup.docker"
@@ -60,12 +60,10 @@ def setup(host: Host, paths: Paths, source: str) -> list[Step]:
         NotSupported: that source has no packages for this system.
     """
     if source not in ("", *SOURCES):
-        near = get_close_matches(source, SOURCES, 1)
         raise ConfigError(
             f"--source is {' or '.join(SOURCES)}, not {source!r}",
-            fix=f"Did you mean --source {near[0]}?"
-            if near
-            else "Leave it out: what suits is taken.",
+            fix=nearest(source, SOURCES, "Did you mean --source {}?")
+            or "Leave it out: what suits is taken.",
         )
     if host.os.system != "linux":
         return system.steps(host)
@@ -278,7 +276,6 @@ def _repository(
     host: Host, paths: Paths, row: DockerPackages, wanted: Callable[[Host], str]
 ) -> Step:
     """https://docs.docker.com/engine/install/ubuntu/#install-using-the-repository."""
-    key = staging(paths) / "docker.asc"
 
     def missing(now: Host) -> str:
         told = now.docker.repository
@@ -291,8 +288,7 @@ def _repository(
         name="apt knows Docker's own repository",
         missing=missing,
         actions=(
-            Download(row.key, key, row.key_sha256),
-            as_root(host, "install", "-D", "-m", "644", str(key), KEYRING),
+            *apt_key(host, paths, row.key, KEYRING, row.key_sha256),
             *write(host, paths, LIST, _sources(host, row)),
         ),
         fix=f"A changed key is told at {PAGE}. The distribution's own packages, where they "

@@ -5,9 +5,9 @@ from dataclasses import replace
 from lifecycle import tables
 from lifecycle.host import Host
 from lifecycle.paths import Paths
-from lifecycle.step import Action, Command, Download, Step, WriteFile
+from lifecycle.step import Action, Command, Step, WriteFile
 from lifecycle.steps import chain, docker_engine
-from lifecycle.steps.root import apt_install, as_root, staging, write
+from lifecycle.steps.root import apt_install, apt_key, as_root, write
 from lifecycle.tables.cuda import AptRepository
 
 BY = "inv setup.cuda"
@@ -127,10 +127,8 @@ def _toolkit_installation(host: Host, paths: Paths) -> tuple[Action, ...]:
 
 def repository(host: Host, paths: Paths, row: AptRepository) -> tuple[Action, ...]:
     """Tell apt of a vendor's repository and of the key it is checked against."""
-    staged = staging(paths) / row.keyring.rpartition("/")[2]
     return (
-        Download(row.key, staged),
-        as_root(host, "install", "-D", "-m", "644", str(staged), row.keyring),
+        *apt_key(host, paths, row.key, row.keyring),
         *write(host, paths, row.sources, f"deb [signed-by={row.keyring}] {row.repository}\n"),
     )
 

@@ -11,7 +11,7 @@ from lifecycle.errors import HostNotReady, LifecycleError, NotSupported, Restart
 from lifecycle.host import Host
 from lifecycle.paths import Paths
 from lifecycle.step import Action, Command, Download, Step
-from lifecycle.steps.root import apt_install, apt_remove, as_root, staging, write
+from lifecycle.steps.root import apt_install, apt_key, apt_remove, as_root, staging, write
 from lifecycle.tables.rocm import Recipe
 
 RELEASES = "https://github.com/ROCm/librocdxg/releases"
@@ -194,7 +194,6 @@ def _repository(plan: Plan) -> tuple[Action, ...]:
     if found is None or not found.lists:
         return ()
     url, digest, key = tables.rocm.key()
-    staged = staging(plan.paths) / "rocm.asc"
     lists = (
         write(
             plan.host,
@@ -205,8 +204,7 @@ def _repository(plan: Plan) -> tuple[Action, ...]:
         for name, line in found.lists.items()
     )
     return (
-        Download(url, staged, digest),
-        as_root(plan.host, "install", "-D", "-m", "644", str(staged), key),
+        *apt_key(plan.host, plan.paths, url, key, digest),
         *itertools.chain.from_iterable(lists),
         *write(plan.host, plan.paths, PIN, PIN_TEXT),
     )

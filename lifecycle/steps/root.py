@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lifecycle.host import Host
 from lifecycle.paths import Paths
-from lifecycle.step import Action, Command, WriteFile
+from lifecycle.step import Action, Command, Download, WriteFile
 
 QUIET = "DEBIAN_FRONTEND=noninteractive"
 
@@ -27,6 +27,21 @@ def apt_install(host: Host, *packages: str) -> tuple[Action, ...]:
 def apt_remove(host: Host, *packages: str) -> tuple[Action, ...]:
     """Remove packages, without a question."""
     return (as_root(host, "env", QUIET, "apt-get", "remove", "-q", "-y", *packages),)
+
+
+def apt_key(
+    host: Host, paths: Paths, url: str, keyring: str, sha256: str = ""
+) -> tuple[Action, ...]:
+    """Put the key where apt checks a vendor's repository against it.
+
+    Args:
+        sha256: what the key must be; "" where its maker's digest is not known: HTTPS alone then.
+    """
+    staged = staging(paths) / Path(keyring).name
+    return (
+        Download(url, staged, sha256),
+        as_root(host, "install", "-D", "-m", "644", str(staged), keyring),
+    )
 
 
 def write(

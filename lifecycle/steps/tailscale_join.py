@@ -10,8 +10,8 @@ from dataclasses import replace
 from lifecycle import tables
 from lifecycle.host import Host, Tailnet
 from lifecycle.paths import Paths
-from lifecycle.step import Action, Command, Download, Step
-from lifecycle.steps.root import apt_install, as_root, staging, write
+from lifecycle.step import Action, Command, Step
+from lifecycle.steps.root import apt_install, apt_key, as_root, write
 
 BY = "inv setup.tailscale"
 WHY_WINDOWS = (
@@ -140,11 +140,9 @@ def _installation(host: Host, paths: Paths) -> tuple[Action, ...]:
     row = repository(host)
     if row is None:
         return ()
-    key = staging(paths) / "tailscale-archive-keyring.gpg"
     line = f"deb [signed-by={KEYRING}] {row.repository} {row.codename} main\n"
     return (
-        Download(row.key, key, row.key_sha256),
-        as_root(host, "install", "-D", "-m", "644", str(key), KEYRING),
+        *apt_key(host, paths, row.key, KEYRING, row.key_sha256),
         *write(host, paths, "/etc/apt/sources.list.d/tailscale.list", line),
         *apt_install(host, "tailscale"),
     )

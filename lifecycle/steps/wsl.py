@@ -14,6 +14,7 @@ from lifecycle.paths import Paths
 from lifecycle.step import Step
 from lifecycle.steps import chain, wsl_settings
 from lifecycle.steps.wsl_settings import BY, wsl
+from lifecycle.tables.versions import numbers
 
 REBOOT = f"Restart Windows, then run the same again: {BY}"
 
@@ -292,13 +293,9 @@ def _old_kernel(now: Host) -> str:
 def _older(version: str, what: str) -> str:
     """Why a version is too old; "" when it is not, or nobody knows it."""
     floor = tables.wsl.floor(what)
-    if not version or _numbers(version) >= _numbers(floor.version):
+    if not version or numbers(version) >= numbers(floor.version):
         return ""
     return f"{version} is older than {floor.version}: {floor.why}"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
 
 
 def _cut_off(now: Host) -> str:
