@@ -60,7 +60,7 @@ class Here:
     """
 
     def __init__(self, shell: Shell, limit: float = LIMIT) -> None:
-        self._shell = shell
+        self.shell = shell
         self._limit = limit
         self._kept: dict[str, Output] = {}
         self.answers: dict[str, Output] = {}
@@ -78,7 +78,7 @@ class Here:
         if key in self._kept:
             return self._kept[key]
         left = max(SHORTEST, min(limit, self._until - time.monotonic() - SPARE))
-        output = self._shell.read(*argv, limit=left, env={"LC_ALL": "C.UTF-8"})
+        output = self.shell.read(*argv, limit=left, env={"LC_ALL": "C.UTF-8"})
         self.answers[key] = output
         if keep and output.code == 0:
             self._kept[key] = output

@@ -7,7 +7,7 @@ from lifecycle import facts, tables
 from lifecycle.backend import Backend
 from lifecycle.errors import ConfigError, HostNotReady
 from lifecycle.host import Host, Server
-from lifecycle.machine import Here
+from lifecycle.machine import Here, Machine
 from lifecycle.paths import ROOT, Paths, paths
 from lifecycle.shell import Shell
 from lifecycle.steps import amd
@@ -61,10 +61,15 @@ def to_stop(gpu: str, where: Paths) -> list[str]:
     return [to_start(gpu)[0].name]
 
 
-def to_start(gpu: str) -> tuple[Backend, str]:
-    """The backend `up` means, and why, when the user left the choice to us."""
+def to_start(gpu: str, machine: Machine | None = None) -> tuple[Backend, str]:
+    """The backend `up` means, and why, when the user left the choice to us.
+
+    Args:
+        machine: where `auto` looks for a card; whoever looks again afterwards passes his own, so
+            that slow Windows programs are asked once.
+    """
     if gpu == "auto":
-        return _automatic(_hardware())
+        return _automatic(facts.hardware(machine or Here(Shell())))
     if gpu in backends.names(ROOT) or gpu not in FAMILIES:
         return load(gpu), ""
     members = [one for one in readable() if one.gpu == gpu]
@@ -159,7 +164,3 @@ def _card(host: Host) -> tuple[str, str]:
         *([("cuda", "an NVIDIA card that does not answer")] if host.nvidia.problem else []),
     ]
     return found[0] if found else ("cpu", "no graphics card")
-
-
-def _hardware() -> Host:
-    return facts.hardware(Here(Shell()))

@@ -3,11 +3,14 @@
 import errno
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke import Context, Exit, Task, task
 
 from lifecycle.errors import INTERRUPTED, HostNotReady, LifecycleError
+
+if TYPE_CHECKING:
+    from lifecycle.shell import Shell
 
 AFTER_CTRL_C = "\nInterrupted. The same command goes on from here; inv status shows what runs."
 Body = Callable[..., None]
@@ -57,6 +60,14 @@ def positional_if_given(name: str, argument: str, argv: list[str]) -> list[str]:
 def dry(context: Context) -> bool:
     """Whether `inv --dry` was asked for."""
     return bool(context.config.run.dry)
+
+
+def shell_for(context: Context) -> "Shell":
+    """The door to processes and files; in a dry run it only says what it would do."""
+    from lifecycle import report
+    from lifecycle.shell import Shell
+
+    return Shell(dry=dry(context), say=report.line)
 
 
 def _exit(error: LifecycleError) -> Exit:

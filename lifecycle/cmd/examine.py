@@ -20,11 +20,20 @@ AFTER = 0.3
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found, and what it means for one backend."""
+    """What was found, and what it means for one backend.
+
+    Args:
+        in_order: of need: nothing depends on what comes after it.
+    """
 
     backend: Backend
     host: Host
-    found: list[Finding]
+    in_order: list[Finding]
+
+    @property
+    def found(self) -> list[Finding]:
+        """The same, the most blocking first."""
+        return findings.urgent_first(self.in_order)
 
     @property
     def ready(self) -> bool:

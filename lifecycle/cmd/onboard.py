@@ -17,7 +17,7 @@ from invoke import Config, Context, Exit
 from invoke.parser.context import ParserContext
 from invoke.parser.parser import Parser
 
-from lifecycle.cmd.command import command, dry
+from lifecycle.cmd.command import command, dry, shell_for
 from lifecycle.errors import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _lead(context: Context, gpu: str, *, yes: bool) -> "Backend":
     from lifecycle import tables
     from lifecycle.cmd import choose, server
 
-    where, shell = choose.places(), _shell(context)
+    where, shell = choose.places(), shell_for(context)
     ask = not yes and not shell.dry and sys.stdin.isatty()
     _stage(1)
     _settings(where, shell, ask=ask)
@@ -186,16 +186,9 @@ def _in_the_way(seen: "Examination", passed: Iterable[str]) -> "Finding | None":
     In the order of need, not of the table: what only a person can do may be possible only after
     a command of ours has run.
     """
-    from lifecycle.cmd import choose
-    from lifecycle.cmd.tools import tools
-    from lifecycle.shell import Shell
-    from lifecycle.steps import checkup
     from lifecycle.steps.findings import PERSON, WORK
 
-    made = tools(Shell(), seen.backend, seen.host)
-    plan = checkup.steps(seen.backend, choose.places(), seen.host, made)
-    known = {one.name: one for one in seen.found}
-    for one in (known[step.name] for step in plan if step.name in known):
+    for one in seen.in_order:
         later = one.state == WORK and one.by.startswith("inv up")
         if one.state in {PERSON, WORK} and not later and one.by not in passed:
             return one
@@ -276,10 +269,3 @@ What to type next
   ./inv down       stop it; ./inv up starts it again
   ./inv --list     all there is
 The documents begin at docs/tutorials/first-server.md.""")
-
-
-def _shell(context: Context) -> "Shell":
-    from lifecycle import report
-    from lifecycle.shell import Shell
-
-    return Shell(dry=dry(context), say=report.line)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from lifecycle.cmd.command import command, dry
+from lifecycle.cmd.command import command, shell_for
 
 if TYPE_CHECKING:
     from lifecycle.backend import Backend
     from lifecycle.host import Server
+    from lifecycle.machine import Here
     from lifecycle.paths import Paths
     from lifecycle.shell import Shell
 
@@ -30,7 +31,7 @@ def down(context: Context, gpu: str = "") -> None:
     from lifecycle import report
     from lifecycle.cmd import choose
 
-    where, shell = choose.places(), _shell(context)
+    where, shell = choose.places(), shell_for(context)
     stopped = [name for name in choose.to_stop(gpu, where) if _stop(name, where, shell)]
     if not shell.dry:
         report.note(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
@@ -89,7 +90,7 @@ def logs(context: Context, gpu: str = "auto", *, follow: bool = False, lines: in
     argv = module.follow(backend.name, where, lines, on=follow)
     if argv[0] == "tail" and not Path(argv[-1]).exists():
         raise HostNotReady(f"{backend.name} has no log yet", fix=f"inv up --gpu {backend.name}")
-    code = _shell(context).replace(Command(argv))
+    code = shell_for(context).replace(Command(argv))
     if code:
         raise CommandFailed(f"this command failed (exit {code}): {Command(argv)}")
 
@@ -97,9 +98,11 @@ def logs(context: Context, gpu: str = "auto", *, follow: bool = False, lines: in
 def _up(context: Context, gpu: str, runtime: str, *, again: bool = False) -> None:
     from lifecycle import report, tables
     from lifecycle.cmd import choose
+    from lifecycle.machine import Here
 
-    where, shell = choose.places(), _shell(context)
-    backend, why = choose.to_start(gpu)
+    where, shell = choose.places(), shell_for(context)
+    here = Here(shell)
+    backend, why = choose.to_start(gpu, here)
     if runtime:
         backend = backend.with_setting("RUNTIME", runtime, "--runtime")
     if why:
@@ -108,7 +111,7 @@ def _up(context: Context, gpu: str, runtime: str, *, again: bool = False) -> Non
     with shell.lock(where.run(backend.name) / "up.lock", report.note):
         # Read only now: another `up` may have made the key while we waited.
         backend, made = _with_key(backend, choose.load(backend.name))
-        worked = _apply(backend, where, shell, made, again=again)
+        worked = _apply(backend, where, here, made, again=again)
     if shell.dry:
         return
     if not worked:
@@ -116,18 +119,17 @@ def _up(context: Context, gpu: str, runtime: str, *, again: bool = False) -> Non
     report.endpoint(backend)
 
 
-def _apply(backend: "Backend", where: "Paths", shell: "Shell", made: str, *, again: bool) -> bool:
+def _apply(backend: "Backend", where: "Paths", machine: "Here", made: str, *, again: bool) -> bool:
     from lifecycle import facts, report
     from lifecycle.cmd.tools import tools
-    from lifecycle.machine import Here
     from lifecycle.runner import Runner
     from lifecycle.steps import secrets as secret_steps
     from lifecycle.steps import serve
 
+    shell = machine.shell
     progress = report.Progress(live=not shell.dry)
-    machine = Here(shell)
     runner = Runner(where, shell, lambda: facts.gather(backend, where, machine.again()), progress)
-    host = facts.gather(backend, where, machine)
+    host = facts.gather(backend, where, machine.again())
     # As bytes: reading as text would change Windows line ends.
     text = where.secrets.read_bytes().decode() if where.secrets.exists() else ""
     try:
@@ -170,13 +172,6 @@ def _stop(backend: str, where: "Paths", shell: "Shell") -> bool:
         elif name:
             runtime(name).down(backend, where, shell)
     return bool(name)
-
-
-def _shell(context: Context) -> "Shell":
-    from lifecycle import report
-    from lifecycle.shell import Shell
-
-    return Shell(dry=dry(context), say=report.line)
 
 
 def _vram(rows: "list[tuple[Backend, Server]]") -> dict[str, tuple[int, int]]:

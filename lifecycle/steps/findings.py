@@ -30,8 +30,13 @@ class Finding:
 
 
 def examine(steps: Iterable[Step], host: Host) -> list[Finding]:
-    """Ask every step; the most blocking first, otherwise in the order of the plan."""
-    return sorted((_examine(step, host) for step in steps), key=lambda one: ORDER.index(one.state))
+    """Ask every step, in the order of the plan."""
+    return [_examine(step, host) for step in steps]
+
+
+def urgent_first(found: Iterable[Finding]) -> list[Finding]:
+    """The most blocking first, otherwise in the order of the plan."""
+    return sorted(found, key=lambda one: ORDER.index(one.state))
 
 
 def ready(findings: Iterable[Finding]) -> bool:

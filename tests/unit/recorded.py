@@ -59,14 +59,14 @@ def plan(on: Machine, gpu: str = "auto") -> tuple[str, Host, list[Step]]:
 @functools.cache
 def findings_of(name: str) -> list[Finding]:
     _, seen, steps = plan(machine(name), asked_with(name))
-    return findings.examine(steps, seen)
+    return findings.urgent_first(findings.examine(steps, seen))
 
 
 def table(on: Machine, gpu: str = "auto") -> str:
     """The doctor's answer as plain lines."""
     name, seen, steps = plan(on, gpu)
     lines = [f"backend {name}"]
-    for one in findings.examine(steps, seen):
+    for one in findings.urgent_first(findings.examine(steps, seen)):
         lines.append(f"{one.state:<6}  {one.name}")
         lines += [f"        {line}" for line in one.detail.splitlines()]
         lines += [f"        -> {line}" for line in one.fix.splitlines()]

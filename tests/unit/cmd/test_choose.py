@@ -17,7 +17,7 @@ from tests.unit.given import Checkout
 @pytest.fixture(autouse=True)
 def here(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     monkeypatch.setattr(choose, "ROOT", checkout.root)
-    monkeypatch.setattr(choose, "_hardware", Host)
+    monkeypatch.setattr(facts, "hardware", lambda _: Host())
     checkout.env("4090", "GPU=cuda\nPORT=8001\nMODEL=m\n")
     return checkout
 
@@ -44,7 +44,7 @@ def chosen_on(host: Host, monkeypatch: pytest.MonkeyPatch, *able: str) -> tuple[
     Args:
         able: kinds of hardware that can be started.
     """
-    monkeypatch.setattr(choose, "_hardware", lambda: host)
+    monkeypatch.setattr(facts, "hardware", lambda _: host)
     monkeypatch.setattr(tables.serving, "served", lambda gpu, _: gpu in (*able, "cpu"))
     chosen, why = choose.to_start("auto")
     return chosen.name, why

@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 from invoke import Config, Context, Task
 
-from lifecycle.cmd import choose, examine, onboard, server, setup, tools
+from lifecycle.cmd import choose, examine, onboard, server, setup
 from lifecycle.cmd.examine import Examination
 from lifecycle.errors import CommandFailed, HostNotReady, NotSupported
 from lifecycle.host import Gpu, Host, Nvidia
 from lifecycle.shell import Shell
-from lifecycle.step import Command, Step
-from lifecycle.steps import checkup
+from lifecycle.step import Command
 from lifecycle.steps.findings import ADVICE, OK, PERSON, WORK, Finding
-from tests.unit.given import TOOLS, Checkout, backend, host
+from tests.unit.given import Checkout, backend, host
 
 READY = Finding("the processor is good", OK, "")
 UP = Finding("it answers", WORK, "not running", "inv up --gpu cpu", "inv up --gpu cpu")
@@ -43,22 +42,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
     return made
 
 
-@pytest.fixture(autouse=True)
-def plans(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plan is in the order in which these findings were given."""
-
-    def steps(_: object, __: object, here: Host, ___: object) -> list[Step]:
-        return [Step(name, lambda _: "") for name in here.crlf]
-
-    monkeypatch.setattr(checkup, "steps", steps)
-    monkeypatch.setattr(tools, "tools", lambda *_: TOOLS)
-
-
 def seen(*found: Finding) -> Examination:
-    """An examination; the doctor's table has the most blocking first."""
-    order = (PERSON, WORK, ADVICE, OK)
-    table = sorted(found, key=lambda one: order.index(one.state))
-    return Examination(backend(), host(crlf=tuple(one.name for one in found)), table)
+    """An examination; these findings in the order of need."""
+    return Examination(backend(), host(), list(found))
 
 
 def looks(monkeypatch: pytest.MonkeyPatch, *later: Examination) -> None:

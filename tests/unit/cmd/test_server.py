@@ -26,7 +26,7 @@ def here(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     monkeypatch.setattr(choose, "ROOT", checkout.root)
     # Its own default for the checkout is the real one.
     monkeypatch.setattr(choose, "places", lambda: checkout.paths)
-    monkeypatch.setattr(choose, "_hardware", Host)
+    monkeypatch.setattr(facts, "hardware", lambda _: Host())
     return checkout.env("cpu", MODEL)
 
 

@@ -17,7 +17,7 @@ BETTER = Step("more", lambda _: "little", fix="buy", advice=True)
 
 
 def test_each_state_has_its_line_and_the_most_blocking_comes_first() -> None:
-    assert findings.examine([REACHED, BETTER, OURS, PERSONS], HOST) == [
+    assert findings.urgent_first(findings.examine([REACHED, BETTER, OURS, PERSONS], HOST)) == [
         Finding("a driver", PERSON, "there is none", "install it"),
         Finding("a file", WORK, "absent", "inv setup.x", "inv setup.x"),
         Finding("more", ADVICE, "little", "buy"),
@@ -27,7 +27,10 @@ def test_each_state_has_its_line_and_the_most_blocking_comes_first() -> None:
 
 def test_lines_of_one_kind_keep_the_order_of_the_plan() -> None:
     second = dataclasses.replace(PERSONS, name="another")
-    assert [one.name for one in findings.examine([PERSONS, REACHED, second], HOST)] == [
+    assert [
+        one.name
+        for one in findings.urgent_first(findings.examine([PERSONS, REACHED, second], HOST))
+    ] == [
         "a driver", "another", "so",
     ]  # fmt: skip
 
