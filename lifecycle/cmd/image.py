@@ -2,7 +2,7 @@
 
 from invoke import Context
 
-from lifecycle.cmd.command import command, dry
+from lifecycle.cmd.command import command, shell_for
 
 GPU_HELP = "a backend (a file in env/), cpu, cuda, rocm, or auto"
 
@@ -17,10 +17,9 @@ def pull(context: Context, gpu: str = "auto", image: str = "") -> None:
     from lifecycle.cmd import choose
     from lifecycle.machine import Here
     from lifecycle.runner import Runner
-    from lifecycle.shell import Shell
     from lifecycle.steps import docker
 
-    where, shell = choose.places(), Shell(dry=dry(context), say=report.line)
+    where, shell = choose.places(), shell_for(context)
     backend, why = choose.to_start(gpu)
     backend = backend.with_setting("RUNTIME", "docker", "inv pull")
     if image:

@@ -119,7 +119,7 @@ def test_a_token_in_the_environment_is_not_asked_for(
 ) -> None:
     monkeypatch.setattr(getpass, "getpass", lambda _: pytest.fail("a question"))
     monkeypatch.setenv("HF_TOKEN", "x")
-    settings(checkout, ask=True)
+    assert "HF_TOKEN=x" not in settings(checkout, ask=True).read_text()
 
 
 def test_a_dry_run_makes_no_env(checkout: Checkout) -> None:
