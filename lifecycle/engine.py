@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from lifecycle import tables
 from lifecycle.errors import HostNotReady
+from lifecycle.host import DOCKER_SOCKET
 from lifecycle.layers import Pull
 
 LIMIT = 10
@@ -29,8 +30,6 @@ SILENCE = 900
 unpacks (moby/moby#47108), and the largest layer of an image with CUDA or ROCm has several GiB."""
 WAITS = (2, 5, 10)
 """Seconds before the further attempts at a pull."""
-LOCAL = "unix:///var/run/docker.sock"
-"""Where the engine of this machine listens, unless somebody says otherwise."""
 TOLD = ("ServerVersion", "OperatingSystem", "DockerRootDir", "SecurityOptions", "CDISpecDirs",
         "DiscoveredDevices")  # fmt: skip
 
@@ -87,7 +86,7 @@ def _context() -> str:
 def _address() -> str:
     """Where `from_env` looks for the engine."""
     chosen = os.environ.get("DOCKER_HOST") or ContextAPI.kwargs_from_context().get("base_url")
-    return (chosen or LOCAL).removeprefix("http+")
+    return (chosen or DOCKER_SOCKET).removeprefix("http+")
 
 
 def _failure(error: BaseException) -> str:

@@ -4,6 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 GIB = 1024**3
+DOCKER_SOCKET = "unix:///var/run/docker.sock"
+"""Where the engine of this machine listens."""
+DOCKER_DESKTOP = "/mnt/wsl/docker-desktop"
+"""What Docker Desktop mounts into a distribution; its programs are links to there."""
 
 
 @dataclass(frozen=True)

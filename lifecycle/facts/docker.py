@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from lifecycle import engine
-from lifecycle.host import Docker
+from lifecycle.host import DOCKER_DESKTOP, Docker
 from lifecycle.machine import LIMIT, Machine
 from lifecycle.shell import Output
 
 SHARE = 0.6
 """Part of the look's time that the engine may take for one answer; the rest is for the others."""
-DESKTOP = "/mnt/wsl/docker-desktop"
 """Where Docker Desktop shows its programs to a WSL distribution while it runs."""
 PROGRAMS = ("/usr/bin/docker", "/usr/local/bin/docker")
 DAEMON_PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
@@ -85,11 +84,11 @@ def version(text: str) -> str:
 def desktop(seen: Docker, cli: Output) -> bool:
     """Whether Docker Desktop would answer here, were it started and let in.
 
-    Its programs are links into `DESKTOP`; without them Windows' PATH leads to a script of its own
-    that says "The command 'docker' could not be found in this WSL 2 distro".
+    Its programs are links into `DOCKER_DESKTOP`; without them Windows' PATH leads to a script of
+    its own that says "The command 'docker' could not be found in this WSL 2 distro".
     """
     script = "could not be found in this WSL" in cli.text + cli.errors
-    return script or seen.program.startswith(DESKTOP) or seen.context.startswith("desktop-")
+    return script or seen.program.startswith(DOCKER_DESKTOP) or seen.context.startswith("desktop-")
 
 
 def _without_engine(machine: Machine, seen: Docker) -> Docker:

@@ -1,27 +1,20 @@
 """Steps about Docker itself: an engine that answers this account, and Compose v2."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from lifecycle import tables
 from lifecycle.backend import nearest
-from lifecycle.errors import ConfigError, NotSupported, RestartNeeded
-from lifecycle.host import Docker, Host
+from lifecycle.errors import ConfigError, NotSupported
+from lifecycle.host import DOCKER_DESKTOP, DOCKER_SOCKET, Docker, Host
 from lifecycle.paths import Paths
 from lifecycle.step import Action, Command, Step
-from lifecycle.steps import chain, system, wsl
-from lifecycle.steps.root import apt_install, apt_key, as_root, write
-from lifecycle.tables.docker import DockerPackages
+from lifecycle.steps import chain, docker_access, docker_packages, system, wsl
+from lifecycle.steps.root import as_root
 
 BY = "inv setup.docker"
 KINDS = ("cpu", "cuda", "rocm")
 ANSWERS = "Docker Engine and Compose v2 answer"
-PAGE = "https://docs.docker.com/engine/install/"
 SOURCES = ("vendor", "distribution")
-KEYRING = "/etc/apt/keyrings/docker.asc"
-LIST = "/etc/apt/sources.list.d/docker.sources"
-DESKTOP = "/mnt/wsl/docker-desktop"
-LOCAL = "unix:///var/run/docker.sock"
 LOG = "/var/log/docker.log"
 """Where the service script lets the engine write."""
 # The script of Debian and Docker raises the limit of open files first, and gives up where it may
@@ -30,7 +23,6 @@ START = f"service docker start || {{ setsid dockerd >>{LOG} 2>&1 </dev/null & }}
 WAIT = "until docker version >/dev/null 2>&1; do sleep 0.5; done"
 START_LIMIT_S = 60
 SHOW = Command(("docker", "version"), limit=30)
-AGAIN = "then run the same again."
 
 
 def steps(host: Host, paths: Paths) -> list[Step]:
@@ -67,10 +59,10 @@ def setup(host: Host, paths: Paths, source: str) -> list[Step]:
         )
     if host.os.system != "linux":
         return system.steps(host)
-    if source and not _row(host, source):
+    if source and not docker_packages.row(host, source):
         raise NotSupported(
             f"there are no {source} packages with Compose v2 for {host.os.name}",
-            fix=f"Leave --source out, or follow {PAGE}",
+            fix=f"Leave --source out, or follow {docker_packages.PAGE}",
         )
     below = [wsl.second_generation(host)] if host.os.wsl else []
     return [*below, *_plan(host, paths, source)]
@@ -103,7 +95,8 @@ def _next(host: Host) -> str:
     """What to do about a silent engine; our command first, unless it would only say this too."""
     if _desktop_chosen(host, ""):
         return _desktop_fix(host)
-    own = next((step.fix for step in (_here(host), *_logins(host)) if step.missing(host)), "")
+    first = (_here(host), *docker_access.logins(host))
+    own = next((step.fix for step in first if step.missing(host)), "")
     without = [gpu for gpu in KINDS if tables.serving.served(gpu, "venv")]
     other = f"Without Docker (GPU={' or '.join(without)}): --runtime venv."
     return own or f"{BY} (it installs, starts and opens it). {other}"
@@ -133,31 +126,22 @@ def _unread() -> Step:
 
 def _of_desktop(host: Host) -> list[Step]:
     """It installs and starts itself; the group is its business until it turns somebody away."""
-    return _access(host) if host.docker.denied else []
+    return docker_access.steps(host) if host.docker.denied else []
 
 
 def _of_engine(host: Host, paths: Paths, source: str) -> list[Step]:
-    row = _row(host, source)
+    row = docker_packages.row(host, source)
     return [
         *([_desktop_is_off()] if host.os.wsl else []),
-        *_installation(host, paths, row, strict=bool(source)),
+        *docker_packages.steps(host, paths, row, strict=bool(source)),
         _started(host),
-        *_access(host),
+        *docker_access.steps(host),
     ]
 
 
 def _desktop_chosen(host: Host, source: str) -> bool:
     """Whoever has Docker Desktop keeps it, unless he asks for something else by name."""
     return host.docker.desktop and not source
-
-
-def _row(host: Host, source: str) -> DockerPackages | None:
-    """The wanted way to install; without a wish that of the engine here, else the best."""
-    rows = tables.docker.packages(host.os.distro, host.os.version) if host.os.apt else []
-    if source:
-        return next((row for row in rows if row.provider == source), None)
-    here = (row for row in rows if row.engine in host.packages)
-    return next(here, rows[0] if rows else None)
 
 
 def _here(host: Host) -> Step:
@@ -170,7 +154,7 @@ def _here(host: Host) -> Step:
     return Step(
         name="docker means the engine of this machine",
         missing=lambda now: _elsewhere(now.docker),
-        fix=f"{back}, {AGAIN}",
+        fix=f"{back}, {docker_access.AGAIN}",
     )
 
 
@@ -179,7 +163,7 @@ def _elsewhere(docker: Docker) -> str:
     by = f"the context {docker.context}" if docker.context else "DOCKER_HOST"
     server = docker.address.partition("://")[2].partition("/")[0].rpartition(":")[0]
     if docker.address.startswith("unix://") or server in {"127.0.0.1", "localhost"}:
-        usual = docker.context in {"", "default"} and docker.address == LOCAL
+        usual = docker.context in {"", "default"} and docker.address == DOCKER_SOCKET
         heard = docker.engine or docker.denied or docker.desktop
         return "" if usual or heard else f"{by} leads to {docker.address}, where nobody answers"
     return f"{by} leads to {docker.address}" if docker.address else ""
@@ -191,11 +175,12 @@ def _desktop_is_off() -> Step:
         name="Docker Desktop keeps out of this distribution",
         missing=lambda now: (
             "its integration into this distribution is on"
-            if now.docker.program.startswith(DESKTOP) or (now.docker.engine and now.docker.desktop)
+            if now.docker.program.startswith(DOCKER_DESKTOP)
+            or (now.docker.engine and now.docker.desktop)
             else ""
         ),
         fix="In Docker Desktop: Settings > Resources > WSL integration: switch this distribution "
-        f"off, {AGAIN} Or keep Docker Desktop: leave --source out.",
+        f"off, {docker_access.AGAIN} Or keep Docker Desktop: leave --source out.",
     )
 
 
@@ -207,100 +192,6 @@ def _desktop_fix(host: Host) -> str:
     return (
         f"Start Docker Desktop in Windows; Settings > Resources > WSL integration: switch {name} "
         f"on. {own}"
-    )
-
-
-def _installation(
-    host: Host, paths: Paths, row: DockerPackages | None, *, strict: bool
-) -> list[Step]:
-    if row is None:
-        return [
-            Step(
-                name="Docker Engine and Compose v2 are installed",
-                missing=_not_installed,
-                fix=f"Install Docker Engine with the Compose plugin as {PAGE} says for "
-                f"{host.os.name or 'this system'}, {AGAIN}",
-            )
-        ]
-    wanted = _wanted(row, strict=strict)
-    return [
-        _no_conflicts(host, row, wanted),
-        *([_repository(host, paths, row, wanted)] if row.repository else []),
-        Step(
-            name="Docker Engine and Compose v2 are installed",
-            missing=wanted,
-            actions=apt_install(host, *row.packages),
-            fix=f"Look at what apt-get said; the {row.provider}'s packages are "
-            f"{', '.join(row.packages)}.",
-            phase="install",
-            found=lambda now: row.engine if row.engine in now.packages else "",
-        ),
-    ]
-
-
-def _wanted(row: DockerPackages, *, strict: bool) -> Callable[[Host], str]:
-    """What there is to install; a wish for one source is not met by the other's packages."""
-
-    def missing(now: Host) -> str:
-        other = strict and row.engine not in now.packages
-        return _not_installed(now) or (f"{row.engine} is not installed" if other else "")
-
-    return missing
-
-
-def _not_installed(now: Host) -> str:
-    docker = now.docker
-    if not (docker.engine or docker.dockerd):
-        # Closed to us, but somebody's: Rancher Desktop's, or one in another place.
-        return "" if docker.denied and docker.compose else "no Docker Engine is installed"
-    return "" if docker.compose else docker.problem or "Compose v2 is missing"
-
-
-def _no_conflicts(host: Host, row: DockerPackages, wanted: Callable[[Host], str]) -> Step:
-    def there(now: Host) -> list[str]:
-        return [name for name in row.conflicts if name in now.packages]
-
-    def missing(now: Host) -> str:
-        names = there(now) if wanted(now) else []
-        return f"{', '.join(names)} cannot stay beside {row.engine}" if names else ""
-
-    return Step(
-        name=f"nothing stands in the way of {row.engine}",
-        missing=missing,
-        fix=f"Should they go? sudo apt-get remove {' '.join(there(host))}  (images and volumes in "
-        f"/var/lib/docker stay), {AGAIN}",
-    )
-
-
-def _repository(
-    host: Host, paths: Paths, row: DockerPackages, wanted: Callable[[Host], str]
-) -> Step:
-    """https://docs.docker.com/engine/install/ubuntu/#install-using-the-repository."""
-
-    def missing(now: Host) -> str:
-        told = now.docker.repository
-        known = row.repository in told and now.os.codename in told.split()
-        # An upgrade of the distribution switches foreign repositories off.
-        known = known and "enabled: no" not in told.lower()
-        return "" if known or not wanted(now) else f"apt does not know {row.repository}"
-
-    return Step(
-        name="apt knows Docker's own repository",
-        missing=missing,
-        actions=(
-            *apt_key(host, paths, row.key, KEYRING, row.key_sha256),
-            *write(host, paths, LIST, _sources(host, row)),
-        ),
-        fix=f"A changed key is told at {PAGE}. The distribution's own packages, where they "
-        "are new enough: --source=distribution.",
-        phase="install",
-    )
-
-
-def _sources(host: Host, row: DockerPackages) -> str:
-    return (
-        f"Types: deb\nURIs: {row.repository}\nSuites: {host.os.codename}\n"
-        f"Components: stable\nSigned-By: {KEYRING}\n"
     )
 
 
@@ -330,69 +221,3 @@ def _start(host: Host) -> tuple[Action, ...]:
         as_root(host, "sh", "-c", START),
         as_root(host, "timeout", str(START_LIMIT_S), "sh", "-c", WAIT),
     )
-
-
-def _access(host: Host) -> list[Step]:
-    """Root needs no group. Who is in the group may be root: that is Docker's nature."""
-    if host.os.root:
-        return []
-    closed = host.docker.socket == "root:root"
-    return [_member(host, _group(host), closed=closed), *_logins(host)]
-
-
-def _logins(host: Host) -> list[Step]:
-    return [] if host.os.root else [_in_force(host, _group(host))]
-
-
-def _group(host: Host) -> str:
-    """The one that may use the socket; a socket of root's alone is given to `docker`."""
-    group = host.docker.socket.partition(":")[2]
-    return group if group not in {"", "root"} else "docker"
-
-
-def _member(host: Host, group: str, *, closed: bool) -> Step:
-    def missing(now: Host) -> str:
-        if now.docker.engine:
-            return ""
-        if now.docker.socket == "root:root":
-            return "the socket belongs to root alone"
-        return "" if group in now.os.listed else f"{now.os.account} is not in the group {group}"
-
-    path = host.docker.address.removeprefix("unix://")
-    opened = (
-        as_root(host, "chgrp", group, path),
-        as_root(host, "chmod", "660", path),
-    )
-    return Step(
-        name=f"the group {group} may use Docker, and this account is in it",
-        missing=missing,
-        actions=(
-            as_root(host, "groupadd", "--system", "--force", group),
-            as_root(host, "usermod", "-aG", group, host.os.account),
-            *(opened if closed else ()),
-        ),
-        fix=f"See the socket: ls -l {path}",
-        restart="" if group in host.os.groups else _new_login(host),
-    )
-
-
-def _in_force(host: Host, group: str) -> Step:
-    def missing(now: Host) -> str:
-        waits = group in now.os.listed and group not in now.os.groups and not now.docker.engine
-        return f"{now.os.account} was put into the group {group} after this login" if waits else ""
-
-    return Step(
-        name=f"the group {group} is in force here",
-        missing=missing,
-        fix=_new_login(host),
-        failure=RestartNeeded,
-    )
-
-
-def _new_login(host: Host) -> str:
-    how = (
-        "In Windows: wsl.exe --shutdown, open the distribution anew,"
-        if host.os.wsl
-        else "Log out and in again,"
-    )
-    return f"{how} {AGAIN} At once, in this terminal only: newgrp docker"
