@@ -12,6 +12,11 @@ from lifecycle.errors import INTERRUPTED, HostNotReady, LifecycleError
 if TYPE_CHECKING:
     from lifecycle.shell import Shell
 
+GPU_HELP = "a backend (a file in env/), cpu, cuda, rocm, or auto"
+GPU_OR_BEST_HELP = (
+    "a backend (a file in env/), cpu, cuda or rocm; unset: what this machine is best at"
+)
+"""How `--gpu` is explained where a backend is used, and where a machine is looked at."""
 AFTER_CTRL_C = "\nInterrupted. The same command goes on from here; inv status shows what runs."
 Body = Callable[..., None]
 
@@ -62,12 +67,16 @@ def dry(context: Context) -> bool:
     return bool(context.config.run.dry)
 
 
-def shell_for(context: Context) -> "Shell":
-    """The door to processes and files; in a dry run it only says what it would do."""
+def shell_for(context: Context, *, elsewhere: bool = False) -> "Shell":
+    """The door to processes and files; in a dry run it only says what it would do.
+
+    Args:
+        elsewhere: it is about another machine than this one: as in a dry run.
+    """
     from lifecycle import report
     from lifecycle.shell import Shell
 
-    return Shell(dry=dry(context), say=report.line)
+    return Shell(dry=dry(context) or elsewhere, say=report.line)
 
 
 def _exit(error: LifecycleError) -> Exit:

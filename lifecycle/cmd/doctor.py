@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from lifecycle.cmd.command import command
+from lifecycle.cmd.command import GPU_OR_BEST_HELP, command
 
 if TYPE_CHECKING:
     from lifecycle.cmd.examine import Examination
     from lifecycle.machine import Here
     from lifecycle.steps.findings import Finding
 
-GPU_HELP = "a backend (a file in env/), cpu, cuda or rocm; unset: what this machine is best at"
-
 
 @command(help={
-    "gpu": GPU_HELP,
+    "gpu": GPU_OR_BEST_HELP,
     "json": "print JSON for programs",
     "record": "also write what was read into this folder, without names, serials and tokens",
     "replay": "look at the machine recorded in this folder instead of this one",

@@ -2,9 +2,7 @@
 
 from invoke import Context
 
-from lifecycle.cmd.command import command, shell_for
-
-GPU_HELP = "a backend (a file in env/), cpu, cuda, rocm, or auto"
+from lifecycle.cmd.command import GPU_HELP, command, shell_for
 
 
 @command(help={

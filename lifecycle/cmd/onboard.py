@@ -17,7 +17,7 @@ from invoke import Config, Context, Exit
 from invoke.parser.context import ParserContext
 from invoke.parser.parser import Parser
 
-from lifecycle.cmd.command import command, dry, shell_for
+from lifecycle.cmd.command import GPU_OR_BEST_HELP, command, dry, shell_for
 from lifecycle.errors import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from lifecycle.shell import Shell
     from lifecycle.steps.findings import Finding
 
-GPU_HELP = "a backend (a file in env/), cpu, cuda or rocm; unset: what this machine is best at"
 STAGES = (
     "your settings, in .env",
     "what this machine is",
@@ -40,7 +39,9 @@ SMOKE_LIMIT = 900
 """Seconds for the smoke tests, their environment included."""
 
 
-@command(help={"gpu": GPU_HELP, "yes": "ask nothing: every answer is the one Enter would give"})
+@command(
+    help={"gpu": GPU_OR_BEST_HELP, "yes": "ask nothing: every answer is the one Enter would give"}
+)
 def onboard(context: Context, gpu: str = "auto", *, yes: bool = False) -> None:
     """Lead from a clone to a smoke-tested server; stop it anywhere, run it again."""
     from lifecycle import report

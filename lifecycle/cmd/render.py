@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from lifecycle.cmd.command import command, dry
+from lifecycle.cmd.command import GPU_OR_BEST_HELP, command, dry, shell_for
 
 if TYPE_CHECKING:
     from lifecycle.backend import Backend
@@ -29,13 +29,20 @@ LIMIT = 30
 
 
 @command(help={
-    "gpu": "a backend (a file in env/), cpu, cuda or rocm; unset: what this machine is best at",
+    "gpu": GPU_OR_BEST_HELP,
     "out": "the file to write; unset: print it",
     "host": "for the machine recorded in this folder (inv doctor --record) instead of this one",
+    "replay": "the same as --host, as inv doctor calls it",
     "force": "write over a file that inv render did not write",
 })  # fmt: skip
-def render(
-    context: Context, gpu: str = "auto", out: str = "", host: str = "", *, force: bool = False
+def render(  # noqa: PLR0913 - each is an option of the command
+    context: Context,
+    gpu: str = "auto",
+    out: str = "",
+    host: str = "",
+    replay: str = "",
+    *,
+    force: bool = False,
 ) -> None:
     """Print the compose file of a server, with its secrets left open."""
     from lifecycle import recording, report
@@ -47,14 +54,23 @@ def render(
     if out and not force:
         _refuse_strangers(file)
     shell = Shell()
-    machine = Replay(recording.read(Path(host))) if host else Here(shell)
-    text = _rendered(gpu, machine, shell, elsewhere=bool(host))
+    recorded = _one_of(host, replay)
+    machine = Replay(recording.read(Path(recorded))) if recorded else Here(shell)
+    text = _rendered(gpu, machine, shell, elsewhere=bool(recorded))
     if not out:
         report.line(text.rstrip("\n"))
         return
-    Shell(dry=dry(context), say=report.line).write(WriteFile(file, text))
+    shell_for(context).write(WriteFile(file, text))
     if not dry(context):
         report.note(f"written: {file}")
+
+
+def _one_of(host: str, replay: str) -> str:
+    from lifecycle.errors import ConfigError
+
+    if host and replay and host != replay:
+        raise ConfigError("--host and --replay name two machines", fix="Take one of them.")
+    return host or replay
 
 
 def _refuse_strangers(file: Path) -> None:

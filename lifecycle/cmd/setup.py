@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from lifecycle.cmd.command import command, dry
+from lifecycle.cmd.command import command, shell_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,10 +79,8 @@ def carry_out(context: Context, plan: "Plan", replay: str = "") -> None:
     from lifecycle.cmd import choose
     from lifecycle.machine import Here, Replay
     from lifecycle.runner import Runner
-    from lifecycle.shell import Shell
 
-    where = choose.places()
-    shell = Shell(dry=dry(context) or bool(replay), say=report.line)
+    where, shell = choose.places(), shell_for(context, elsewhere=bool(replay))
     here = Here(shell)
     machine: Machine = Replay(recording.read(Path(replay))) if replay else here
     host = facts.survey(where, machine)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lifecycle import engine
+from lifecycle.facts import cdi
 from lifecycle.host import DOCKER_DESKTOP, Docker
 from lifecycle.machine import LIMIT, Machine
 from lifecycle.shell import Output
@@ -49,7 +50,8 @@ def look(machine: Machine, limit: float = LIMIT) -> Docker:
         repository="\n".join(filter(None, (_active(machine, name) for name in SOURCES))),
     )
     if seen.engine:
-        seen = replace(seen, free=machine.ask("docker.free", 0, lambda: _free(seen)))
+        free = machine.ask("docker.free", 0, lambda: _free(seen))
+        seen = replace(seen, free=free, devices=seen.devices or _described(machine, seen, said))
     else:
         seen = _without_engine(machine, replace(seen, desktop=desktop(seen, cli)))
     if not seen.compose:
@@ -69,10 +71,22 @@ def parse(said: Mapping[str, Any]) -> Docker:
         context=said.get("context") or "",
         address=said.get("address") or "",
         runtimes=frozenset(info.get("Runtimes") or ()),
-        # Since Engine 28.2 (API 1.50); older ones tell nobody.
+        # Since Engine 28.2 (API 1.50); for older ones see `_described`.
         devices=frozenset(one["ID"] for one in found if one.get("Source") == "cdi"),
         folder=info.get("DockerRootDir") or "",
     )
+
+
+def _described(machine: Machine, seen: Docker, said: Mapping[str, Any]) -> frozenset[str]:
+    """The CDI devices of an engine that does not list them: it names the folders that it reads.
+
+    None where CDI is switched off, as it is by default before 28.2.
+    https://docs.docker.com/reference/api/engine/version/v1.57/schemas/SystemInfo/ (CDISpecDirs)
+    """
+    folders = (said.get("info") or {}).get("CDISpecDirs") or ()
+    if not folders or seen.desktop or not seen.address.startswith("unix://"):
+        return frozenset()
+    return frozenset(machine.ask("docker.cdi", list[str](), lambda: cdi.devices(folders)))
 
 
 def version(text: str) -> str:

@@ -21,11 +21,13 @@ from lifecycle import facts
 from lifecycle.backend import Backend
 from lifecycle.host import Amd, Host, Launch
 from lifecycle.machine import Here
-from lifecycle.paths import ROOT, Paths, paths
+from lifecycle.paths import ROOT, Paths
 from lifecycle.runtimes import compose
 from lifecycle.shell import Shell
 from lifecycle.steps import docker, overlays
+from tests.integration import prepared
 from tests.integration.checkout import free_port
+from tests.integration.lent_vllm import ONE_PROCESS
 from tests.integration.test_server_docker import IMAGE
 from tests.unit.gpu_hosts import LEGACY, ON_LINUX, ROCDXG, RTX_4090
 
@@ -34,6 +36,9 @@ pytestmark = pytest.mark.docker
 GROUP = 44
 ANSWER_SECONDS = 240
 KEY = "sk-local-for-a-test"
+TOLD = f"{IMAGE}-told"
+SETTINGS = (ONE_PROCESS, "VLLM_TARGET_DEVICE=cpu")
+"""Of that image: whatever card vLLM is told of, it is to take the processor."""
 
 
 @dataclass(frozen=True)
@@ -73,23 +78,36 @@ def once(*options: str, command: str) -> str:
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Paths:
     """The user's model, and everything that is made in a folder of its own."""
-    models = paths({k: os.environ[k] for k in ("LIFECYCLE_HOME",) if k in os.environ}).models
+    models = prepared.places().models
     return Paths(ROOT, tmp_path_factory.mktemp("home"), models)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The image with its settings: a container that never runs, kept under another name."""
+    container = run("docker", "create", prepared.image(tmp_path_factory.mktemp("first")), "none")
+    name = container.stdout.strip()
+    try:
+        changes = (f"--change=ENV {setting}" for setting in SETTINGS)
+        run("docker", "commit", *changes, name, TOLD)
+    finally:
+        run("docker", "rm", name)
+    yield TOLD
+    run("docker", "image", "rm", TOLD)
 
 
 def host_with(amd: Amd, places: Paths, *, wsl: bool) -> tuple[Host, Host]:
     """This machine as it is, and as if it had a card."""
     cpu = backends.load("cpu", ROOT, {"RUNTIME": "docker"})
     here = facts.gather(cpu, places, Here(Shell()))
-    if here.weights.root is None or IMAGE not in here.docker.images:
-        pytest.skip("no model or image here yet: tests/integration/test_server_docker.py")
+    assert here.weights.root, here.weights
     return here, dataclasses.replace(here, os=dataclasses.replace(here.os, wsl=wsl), amd=amd)
 
 
 def started(amd: Amd, places: Paths, devices: dict[str, str], *, wsl: bool) -> Iterator[Server]:
     """A server with GPU=rocm, told to vLLM as one for the processor."""
     here, host = host_with(amd, places, wsl=wsl)
-    environ = {"RUNTIME": "docker", "IMAGE": IMAGE, "MODEL": "smollm2-135m-instruct"}
+    environ = {"RUNTIME": "docker", "IMAGE": TOLD, "MODEL": prepared.MODEL}
     environ |= {"PORT": str(free_port()), "VLLM_API_KEY": KEY, "MAX_MODEL_LEN": "512"}
     backend = Backend(f"gtest-{os.getpid()}", backends.load("7900xtx", ROOT, environ).settings)
     cpu = backends.load("cpu", ROOT, environ)
@@ -180,7 +198,7 @@ def test_it_may_do_no_more_than_a_server_on_the_processor(native: Server) -> Non
 def test_what_it_compiles_is_kept_in_the_folder_of_image_and_card(native: Server) -> None:
     source, writable = mounts(native)["/cache"]
     assert writable
-    assert source.endswith("/cache/vllm-docker/vllm-cpu-local-0.32.0/amd-radeon-rx-7900-xtx")
+    assert source.endswith("/cache/vllm-docker/vllm-cpu-local-0.32.0-told/amd-radeon-rx-7900-xtx")
     assert native.inside("sh", "-c", "touch /cache/vllm/mine && echo $HOME $USER") == "/cache vllm"
     assert (Path(source) / "vllm" / "mine").exists()
 
@@ -247,16 +265,18 @@ def legacy(places: Paths, lent: Path, bridged: Server) -> Iterator[Server]:
     yield from started(amd, places, devices, wsl=True)
 
 
+def test_a_legacy_server_answers(legacy: Server) -> None:
+    assert answers(legacy) == [legacy.backend.served_name]
+
+
 def test_a_legacy_container_borrows_the_runtime_and_hears_of_a_card(legacy: Server) -> None:
-    found = mounts(legacy)
-    assert found["/opt/rocm/lib/libhsa-runtime64.so.1"][0].endswith("/libhsa-runtime64.so.1")
-    # vLLM for the processor takes that answer too, and then cannot go on: it is asked by hand.
-    module = f"{found['/opt/amdsmi-for-wsl'][0]}:/opt/amdsmi-for-wsl:ro"
-    said = once(
-        "--volume", module, "--env", "PYTHONPATH=/opt/amdsmi-for-wsl",
-        command="from vllm.platforms import rocm_platform_plugin as ask; print(ask())",
-    )  # fmt: skip
-    assert said == "vllm.platforms.rocm.RocmPlatform"
+    assert nodes(legacy) == {"/dev/dxg": "/dev/null"}
+    source, writable = mounts(legacy)["/opt/rocm/lib/libhsa-runtime64.so.1"]
+    assert source.endswith("/libhsa-runtime64.so.1")
+    assert not writable
+    # What vLLM asks first of all; in this image it is told to take the processor all the same.
+    asked = "from vllm.platforms import rocm_platform_plugin as ask; print(ask())"
+    assert legacy.inside("python3", "-c", asked) == "vllm.platforms.rocm.RocmPlatform"
 
 
 def test_a_missing_library_is_refused_by_docker_too_and_no_folder_is_made(

@@ -64,6 +64,10 @@ def test_what_is_printed_is_what_would_be_written(keyed: Checkout) -> None:
     file = keyed.root / "made.yml"
     keyed.inv("render", "--host", replay, "--out", str(file))
     assert keyed.inv("render", "--host", replay).stdout == file.read_text()
+    # As the doctor and the setup commands call it.
+    assert keyed.inv("render", "--replay", replay).stdout == file.read_text()
+    done = keyed.inv("render", "--replay", replay, "--host", str(MACHINES))
+    assert done.returncode == ConfigError.exit_code
     # Its own file is written anew without a word.
     assert keyed.inv("render", "--host", replay, "--out", str(file)).returncode == 0
 

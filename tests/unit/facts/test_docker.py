@@ -86,6 +86,26 @@ def test_devices_are_those_of_cdi() -> None:
     assert seen.devices == {"nvidia.com/gpu=all"}
 
 
+FOLDERS = INFO | {"CDISpecDirs": ["/etc/cdi", "/var/run/cdi"]}
+DESCRIBED = {"ask: docker.cdi": Output(0, '["nvidia.com/gpu=all"]')}
+
+
+def test_of_an_engine_that_lists_none_the_folders_of_cdi_are_read() -> None:
+    assert look(HERE, DESCRIBED, asked(info=FOLDERS)).devices == {"nvidia.com/gpu=all"}
+    # The default before 28.2: what is described there, the engine does not look at.
+    assert not look(HERE, DESCRIBED, asked(info=INFO)).devices
+
+
+@pytest.mark.parametrize(
+    "elsewhere", [{"OperatingSystem": "Docker Desktop"}, {"address": "tcp://192.0.2.1:2375"}]
+)
+def test_folders_of_an_engine_elsewhere_are_not_those_of_this_machine(
+    elsewhere: dict[str, str],
+) -> None:
+    address = elsewhere.pop("address", SOCKET)
+    assert not look(HERE, DESCRIBED, asked(info=FOLDERS | elsewhere, address=address)).devices
+
+
 def test_docker_desktop_that_answers() -> None:
     seen = look(HERE, asked(info=INFO | {"OperatingSystem": "Docker Desktop"}))
     assert (seen.desktop, seen.problem) == (True, "")
