@@ -10,8 +10,16 @@ def make(folder: Path, *weights: str) -> Path:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     for name in weights or ("model.safetensors",):
-        (folder / name).write_bytes(b"weights of " + name.encode())
+        (folder / name).write_bytes(weights_of(name))
     return folder
+
+
+def weights_of(name: str) -> bytes:
+    """A whole file of one tensor, other bytes for each name."""
+    data = b"weights of " + name.encode()
+    entry = {"dtype": "U8", "shape": [len(data)], "data_offsets": [0, len(data)]}
+    header = json.dumps({"a": entry}).encode()
+    return len(header).to_bytes(8, "little") + header + data
 
 
 def index(folder: Path, *names: str) -> None:

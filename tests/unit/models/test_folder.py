@@ -7,7 +7,7 @@ import pytest
 
 from lifecycle.models import folder
 from lifecycle.models.convert_gguf import MANIFEST
-from tests.unit.models.folder import index, make, seal
+from tests.unit.models.folder import index, make, seal, weights_of
 
 
 @pytest.fixture
@@ -57,6 +57,69 @@ def test_a_git_lfs_pointer_is_not_weights(good: Path) -> None:
     assert "git lfs pull" in folder.problem(good)
 
 
+def test_a_file_is_no_folder(good: Path) -> None:
+    assert "is a file" in folder.problem(good / "model.safetensors")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"a": ', "\x00"])
+def test_a_broken_configuration_is_told(good: Path, text: str) -> None:
+    (good / "config.json").write_text(text)
+    assert folder.problem(good).startswith(f"config.json in {good} cannot be read: ")
+
+
+@pytest.mark.parametrize("with_config", [False, True])
+def test_an_adapter_is_no_model_by_itself(tmp_path: Path, *, with_config: bool) -> None:
+    place = make(tmp_path / "lora", "adapter_model.safetensors")
+    (place / "adapter_config.json").write_text('{"base_model_name_or_path": "Qwen/Qwen3-8B"}')
+    if not with_config:
+        (place / "config.json").unlink()
+    why = folder.problem(place)
+    assert "is a LoRA adapter" in why
+    assert "(Qwen/Qwen3-8B)" in why
+    assert f"--lora-modules lora={place}" in why
+
+
+def test_a_model_that_brings_an_adapter_along_is_a_model(good: Path) -> None:
+    (good / "adapter_config.json").write_text("{}")
+    (good / "adapter_model.safetensors").write_bytes(weights_of("adapter"))
+    assert folder.problem(good) == ""
+
+
+@pytest.mark.parametrize("with_config", [False, True])
+def test_a_folder_of_gguf_files_only_is_told(good: Path, *, with_config: bool) -> None:
+    (good / "model.safetensors").rename(good / "Q4_K_M.gguf")
+    if not with_config:
+        (good / "config.json").unlink()
+    assert "GGUF only" in folder.problem(good)
+
+
+def test_a_gguf_file_beside_the_weights_does_not_matter(good: Path) -> None:
+    (good / "Q4_K_M.gguf").touch()
+    assert folder.problem(good) == ""
+
+
+def test_mistrals_own_format_is_a_model(tmp_path: Path) -> None:
+    place = make(tmp_path / "model", "consolidated.safetensors")
+    (place / "config.json").rename(place / "params.json")
+    assert folder.problem(place) == ""
+
+
+def test_weights_that_were_cut_off_are_told(good: Path) -> None:
+    file = good / "model.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    told = f"model.safetensors was cut off: it has {len(whole) - 1} of {len(whole)} bytes"
+    assert folder.problem(good) == told
+
+
+@pytest.mark.parametrize(
+    "content", [b"x", b"\xff" * 64, b"\2" + bytes(7) + b"[]", b"\2" + bytes(7) + b"{x"]
+)
+def test_what_is_no_safetensors_file_is_told(good: Path, content: bytes) -> None:
+    (good / "model.safetensors").write_bytes(content)
+    assert folder.problem(good).startswith("model.safetensors is no safetensors file")
+
+
 @pytest.mark.parametrize("text", ["[]", '{"weight_map": []}', '{"weight_map": null}', "{}", "{"])
 def test_a_broken_index_is_told_and_does_not_raise(good: Path, text: str) -> None:
     (good / "model.safetensors.index.json").write_text(text)
@@ -67,7 +130,7 @@ def test_the_size_is_that_of_all_files_links_followed(good: Path) -> None:
     blob = good.parent / "blob"
     blob.write_bytes(b"x" * 100)
     (good / "more.safetensors").symlink_to(blob)
-    assert folder.size(good) == 2 + len("weights of model.safetensors") + 100
+    assert folder.size(good) == 2 + 100 + len(weights_of("model.safetensors"))
 
 
 def test_a_folder_as_written_has_not_changed(good: Path) -> None:

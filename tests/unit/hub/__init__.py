@@ -1,0 +1,1 @@
+"""The hub's answers, its refusals, and the token."""
