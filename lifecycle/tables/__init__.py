@@ -2,8 +2,10 @@
 
 from lifecycle.tables import (
     cards,
+    catalogue,
     cuda,
     docker,
+    fit,
     issues,
     pull,
     rocm,
@@ -15,8 +17,10 @@ from lifecycle.tables import (
 
 __all__ = [
     "cards",
+    "catalogue",
     "cuda",
     "docker",
+    "fit",
     "issues",
     "pull",
     "rocm",

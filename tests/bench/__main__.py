@@ -13,18 +13,20 @@ from pathlib import Path
 from rich.console import Console
 
 from lifecycle.errors import LifecycleError
-from tests.bench import cpu_settings, listing, machine, starts, table
+from tests.bench import cases, cpu_settings, listing, machine, planner, seeding, starts, table
 from tests.bench.goals import GOALS
 from tests.bench.results import NotMeasured, Row, Rows, Skipped
 from tests.bench.workplace import Workplace, workplace
 
 INTERRUPTED = 130
+PLANNER = "planner"
 WIDTH = 110
 """In a file or a pipe, whose width is unknown."""
 
 GROUPS: tuple[tuple[tuple[str, ...], Callable[[Workplace, Rows], None]], ...] = (
     (("list",), listing.over_invoke),
     (("wrapper",), listing.through_script),
+    (("seeding", "seeding-memory", "seeding-flat", "seeding-again"), seeding.measure),
     (("up-venv", "second-up-venv", "memory-venv"), starts.in_venv),
     (("up-docker", "second-up-docker", "memory-docker"), starts.in_docker),
     (
@@ -45,9 +47,13 @@ def main() -> int:
     rows: Rows = {name: Row() for name in GOALS if name in options.only}
     code = 0
     try:
-        with workplace(options.rounds, console) as place:
-            for names, measure in GROUPS:
-                _group(place, {name: rows[name] for name in names if name in rows}, measure)
+        if any(name in planner.NAMES for name in rows):
+            planner.measure(console, rows, options.cases)
+        # What only reckons needs no copy of the checkout.
+        if not all(name in planner.NAMES for name in rows):
+            with workplace(options.rounds, console) as place:
+                for names, measure in GROUPS:
+                    _group(place, {name: rows[name] for name in names if name in rows}, measure)
     except KeyboardInterrupt:
         code = INTERRUPTED
     table.show(console, rows)
@@ -73,11 +79,17 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=_positive, default=3, help="interleaved rounds (3)")
     parser.add_argument(
-        "--only", nargs="+", choices=tuple(GOALS), default=tuple(GOALS), metavar="NAME",
-        help=f"some rows: {', '.join(GOALS)}",
+        "--only", nargs="+", choices=(*GOALS, PLANNER), default=tuple(GOALS), metavar="NAME",
+        help=f"some rows: {', '.join(GOALS)}; {PLANNER}: all of its rows",
+    )  # fmt: skip
+    parser.add_argument(
+        "--cases", type=Path, default=cases.CASES, metavar="FILE",
+        help="real starts for the planner, one JSON a line (vram.jsonl)",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the samples there, too")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.only = [*options.only, *(planner.NAMES if PLANNER in options.only else ())]
+    return options
 
 
 def _positive(text: str) -> int:

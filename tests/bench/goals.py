@@ -48,6 +48,10 @@ def alone(ours: float, _reference: float = 0) -> float:
 GOALS = {
     "list": Goal("inv --list : Invoke, empty tasks file", "ms", over, "≤", 1.15),
     "wrapper": Goal("./inv --list - .venv/bin/inv --list", "ms", added, "≤", 0.060),
+    "seeding": Goal("seeding, verified : huggingface_hub", "MB/s", over, "≥", 0.95),
+    "seeding-memory": Goal("peak memory, seeding : huggingface_hub", "MiB", over),
+    "seeding-flat": Goal("peak memory, 1.2 GB file : 0.1 GB", "MiB", over, "≤", 1.15),
+    "seeding-again": Goal("requests of a second transfer", "", alone, "≤", 0),
     "up-venv": Goal("inv up : the server by hand, venv", "s", over, "≤", 1.10),
     "second-up-venv": Goal("second inv up, venv", "s", alone, "<", 1.5),
     "memory-venv": Goal("memory, inv up : by hand, venv", "MiB", over),
@@ -58,6 +62,11 @@ GOALS = {
     "tuned-speed": Goal("8 streams, tuned : vLLM's defaults", "tok/s", over, "≥", 1.2),
     "tuned-start-eager": Goal("start, defaults + --enforce-eager : tuned", "s", under, "≥", 1.2),
     "tuned-speed-eager": Goal("8 streams, tuned : defaults + eager", "tok/s", over, "≥", 1.2),
+    "planner-bytes": Goal("plan: KV bytes a token, worst error", "%", alone, "≤", 0.01),
+    "planner-weights": Goal("plan: weights, worst error", "%", alone, "≤", 0.03),
+    "planner-tokens": Goal("plan: KV tokens, median error", "%", alone, "≤", 0.05),
+    "planner-worst": Goal("plan: KV tokens, worst error", "%", alone, "≤", 0.15),
+    "planner-false-fits": Goal('plan: "fits" for a failed start', "", alone, "≤", 0),
 }
 
-SCALES = {"ms": 1000.0, "s": 1.0, "MiB": 1 / MIB, "tok/s": 1.0}
+SCALES = {"ms": 1000.0, "s": 1.0, "MiB": 1 / MIB, "tok/s": 1.0, "%": 100.0, "": 1.0, "MB/s": 1e-6}

@@ -89,4 +89,4 @@ def _bare(sample: float, goal: Goal) -> str:
 
 
 def _digits(goal: Goal) -> int:
-    return 1 if goal.unit == "s" else 0
+    return 1 if goal.unit in {"s", "%"} else 0

@@ -1,0 +1,199 @@
+"""A model's `config.json`, read as vLLM reads it: what it keeps, how it is quantized, how long.
+
+The reference is vLLM 0.32: `transformers_utils/model_arch_config_convertor.py` and
+`_get_and_verify_max_len` in `config/model.py`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lifecycle import tables
+from lifecycle.model import Architecture, Layer, Quantization, Vision
+from lifecycle.models import layers, parameters, quantization
+from lifecycle.models.numbers import Config, broken
+
+TEXT = ("text_config", "llm_config", "language_config", "thinker_config")
+"""Where models that also see or hear keep what the language part is."""
+LENGTHS = (
+    "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_target_positions",
+    "max_sequence_length", "max_seq_length", "seq_len",
+)  # fmt: skip
+ALREADY_SCALED = {
+    "default", "su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling",
+    "mrope", "proportional",
+}  # fmt: skip
+DTYPES = {"bfloat16": "bfloat16", "float16": "float16", "half": "float16", "float32": "float32",
+          "float": "float32"}  # fmt: skip
+FIXED_PATCHES = 4096
+DYNAMIC_PATCHES = 65536
+"""Qwen-VL's largest picture: 16384 tokens of 2 x 2 patches (its `preprocessor_config.json`)."""
+MOST_LAYERS = 2048
+
+
+def parse(config: Mapping[str, Any]) -> Architecture:
+    """What a `config.json` says about memory.
+
+    Raises:
+        ModelUnavailable: it is broken, of no language model, or lacks a number.
+    """
+    if not isinstance(config, Mapping):
+        broken("it is no JSON object")
+    text = _text(config)
+    family = _family(config, text)
+    # What the whole model says holds for its language part, unless that says otherwise.
+    outer = {k: v for k, v in config.items() if not isinstance(v, Mapping)}
+    values = {**outer, **{k: v for k, v in text.items() if v is not None}}
+    read = Config(values, tables.fit.family(family))
+    hidden = read.count("hidden_size", "n_embd", "d_model")
+    heads = read.count("num_attention_heads", "n_head", "n_heads", default=0)
+    vocab = read.count("vocab_size")
+    if not hidden or not vocab:
+        broken("its hidden_size or vocab_size is 0")
+    _require_layers(read)
+    made = layers.layers(family, read, heads, hidden)
+    _require_attention(made, heads)
+    vision = _vision(Config(config, {}))
+    tied = _tied(family, read)
+    return Architecture(
+        family=family,
+        layers=made,
+        hidden=hidden,
+        heads=heads,
+        vocab=vocab,
+        intermediate=parameters.dense_width(read, hidden),
+        experts=parameters.experts(read),
+        experts_per_token=read.count("num_experts_per_tok", "num_experts_per_token",
+                                     "top_k_experts", "moe_topk", default=0),
+        expert_intermediate=parameters.expert_width(read),
+        tied=tied,
+        dtype=_dtype(config, text),
+        longest=_longest(family, read),
+        quantization=_quantization(config, text),
+        vision=vision,
+        parameters=parameters.count(family, read, made, vision, tied=tied),
+        unsure=_unsure(read, made),
+    )  # fmt: skip
+
+
+def _text(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    for key in TEXT:
+        inner = config.get(key)
+        if isinstance(inner, Mapping):
+            return _text(inner)
+    return config
+
+
+def _family(config: Mapping[str, Any], text: Mapping[str, Any]) -> str:
+    family = text.get("model_type") or config.get("model_type")
+    if not isinstance(family, str):
+        broken("it has no model_type")
+    return family
+
+
+def _require_layers(read: Config) -> None:
+    count = read.count("num_hidden_layers", "n_layer", "n_layers", "num_layers", default=0)
+    listed = len(read.words("layer_types") or read.words("layers_block_type"))
+    pattern = len(read.text("hybrid_override_pattern"))
+    if not 0 < max(count, listed, pattern) <= MOST_LAYERS:
+        broken(f"it says {count} layers")
+    if listed and count and listed != count:
+        broken(f"it says {count} layers and lists {listed}")
+
+
+def _require_attention(made: tuple[Layer, ...], heads: int) -> None:
+    attending = [one for one in made if one.kind not in {"state", "none"}]
+    if attending and not heads:
+        broken("it has no num_attention_heads")
+    if any(not one.kv_heads or not one.head_dim for one in attending):
+        broken("its heads have no size")
+
+
+def _tied(family: str, read: Config) -> bool:
+    if isinstance(read.raw("tie_word_embeddings"), bool):
+        return bool(read.raw("tie_word_embeddings"))
+    return tables.fit.tied(family)
+
+
+def _dtype(config: Mapping[str, Any], text: Mapping[str, Any]) -> str:
+    """What `--dtype auto` becomes: float32 checkpoints are computed in half of it."""
+    for place in (config, text):
+        for key in ("dtype", "torch_dtype"):
+            said = place.get(key)
+            if isinstance(said, str):
+                found = DTYPES.get(said.removeprefix("torch."), "bfloat16")
+                return "bfloat16" if found == "float32" else found
+    return "bfloat16"
+
+
+def _quantization(config: Mapping[str, Any], text: Mapping[str, Any]) -> Quantization:
+    for place in (config, text):
+        for key in ("quantization_config", "compression_config"):
+            found = place.get(key)
+            if isinstance(found, Mapping):
+                return quantization.parse(found)
+    return Quantization()
+
+
+def _longest(family: str, read: Config) -> int:
+    """Tokens vLLM derives when nobody says; 0 when the file has none of the keys."""
+    lengths = [read.count(key) for key in LENGTHS if read.has(key)]
+    if read.has("model_max_length"):
+        lengths = [read.count("model_max_length")]
+    if not lengths:
+        return 0
+    rope = _rope(read)
+    if _kind(rope) == "longrope" and read.has("original_max_position_embeddings"):
+        return read.count("original_max_position_embeddings")
+    factor = 1.0 if "gemma3" in family or _kind(rope) in ALREADY_SCALED else rope.get("factor")
+    if not isinstance(factor, int | float) or isinstance(factor, bool) or not 0 < factor < 1e6:
+        factor = 1.0
+    return int(min(lengths) * factor)
+
+
+def _rope(read: Config) -> Mapping[str, Any]:
+    for key in ("rope_parameters", "rope_scaling"):
+        found = read.raw(key)
+        if isinstance(found, Mapping):
+            # One set a kind of layer: full attention's is the one that reaches far.
+            inner = found.get("full_attention")
+            return inner if isinstance(inner, Mapping) else found
+    return {}
+
+
+def _kind(rope: Mapping[str, Any]) -> str:
+    return str(rope.get("rope_type") or rope.get("type") or "default")
+
+
+def _vision(config: Config) -> Vision:
+    values = next((config.mapping(key) for key in ("vision_config", "vit_config", "visual")
+                   if config.mapping(key)), {})  # fmt: skip
+    if not values:
+        return Vision()
+    read = Config(values, tables.fit.family("vision"))
+    # Qwen 2's `hidden_size` is the width of what leaves the tower; inside it is `embed_dim`.
+    hidden = read.count("embed_dim", "hidden_size")
+    size = read.count("image_size", default=0)
+    patch = read.count("patch_size", "spatial_patch_size", default=14)
+    fixed = (size // patch) ** 2 if size and patch else FIXED_PATCHES
+    dynamic = read.has("spatial_merge_size") or read.has("window_size")
+    return Vision(
+        hidden=hidden,
+        intermediate=read.count("intermediate_size", "mlp_dim", default=4 * hidden),
+        depth=read.count("depth", "num_hidden_layers", "layers"),
+        patches=DYNAMIC_PATCHES if dynamic else fixed,
+    )
+
+
+def _unsure(read: Config, made: tuple[Layer, ...]) -> tuple[str, ...]:
+    """What of this model is estimated, in words."""
+    kinds = {layer.kind for layer in made}
+    said = []
+    if "state" in kinds:
+        said.append("layers with a state a request")
+    if {"sliding", "chunked"} & kinds:
+        said.append("layers that look back a window")
+    if read.has("index_head_dim") or read.has("compress_ratios"):
+        said.append("sparse attention, whose index is not counted")
+    if read.has("block_configs"):
+        said.append("layers that differ from each other")
+    return tuple(said)

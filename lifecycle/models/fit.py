@@ -1,0 +1,123 @@
+"""Does a model fit: the sum, line by line, and one verdict. Pure arithmetic; looks at nothing."""
+
+from collections.abc import Sequence
+
+from lifecycle import tables
+from lifecycle.model import Model
+from lifecycle.models import advice, limits
+from lifecycle.models.advice import SHORTEST, rounded
+from lifecycle.models.plan import (
+    DOES_NOT_FIT,
+    FITS,
+    FITS_WITH,
+    Alternative,
+    Card,
+    Line,
+    Plan,
+    Wanted,
+)
+from lifecycle.models.total import Total, total
+
+__all__ = [
+    "DOES_NOT_FIT",
+    "FITS",
+    "FITS_WITH",
+    "Alternative",
+    "Card",
+    "Line",
+    "Plan",
+    "Wanted",
+    "plan",
+]
+
+
+def plan(
+    model: Model,
+    card: Card,
+    wanted: Wanted,
+    *,
+    measured: int | None = None,
+    candidates: Sequence[Model] = (),
+) -> Plan:
+    """Whether a model starts on a card as wanted, and what would instead.
+
+    "fits" means: also when overhead takes the most it may by the stated error.
+
+    Args:
+        measured: bytes of overhead a start of this model on this card really took.
+        candidates: other models to offer when this one does not fit, best first.
+    """
+    whole = total(model, card, wanted, measured)
+    blocked, cautions = limits.of(model.architecture, card, wanted)
+    most = model.architecture.longest or max(wanted.length, SHORTEST)
+    asked = wanted.length or most
+    # vLLM itself refuses more than the model's own length.
+    reached = 0 if blocked else rounded(whole.longest(asked), asked)
+    verdict = _verdict(reached, asked)
+    length = reached if verdict == FITS_WITH else asked
+    low, middle, high = _tokens(whole, wanted, length)
+    starts = verdict != DOES_NOT_FIT
+    return Plan(
+        model=model.name,
+        verdict=verdict,
+        lines=whole.lines,
+        budget=whole.budget,
+        weights=whole.held,
+        overhead=whole.overhead,
+        kv_bytes=max(0, whole.available),
+        token_bytes=whole.cache.token_bytes,
+        tokens=middle,
+        tokens_range=(low, high),
+        concurrency=whole.cache.concurrency(whole.available, length),
+        length=length,
+        longest=0 if blocked else rounded(whole.longest(most), most),
+        requests=int(whole.cache.concurrency(whole.sure, length)) if starts else 0,
+        missing=_missing(whole, asked if starts or wanted.length else SHORTEST, verdict),
+        exact=whole.cache.plain,
+        settings={"MAX_MODEL_LEN": str(length)} if verdict == FITS_WITH else {},
+        blocked=blocked,
+        cautions=cautions,
+        notes=_notes(model, whole, wanted),
+        alternatives=() if verdict == FITS else _instead(model, card, wanted, measured, candidates),
+    )
+
+
+def _verdict(reached: int, asked: int) -> str:
+    if reached >= asked:
+        return FITS
+    return FITS_WITH if reached >= min(SHORTEST, asked) else DOES_NOT_FIT
+
+
+def _tokens(whole: Total, wanted: Wanted, length: int) -> tuple[int, int, int]:
+    """The KV cache's tokens as vLLM prints them: at least, as reckoned, at most."""
+    by_groups = tables.fit.overhead(wanted.version).by_groups
+    memory = (whole.sure, whole.available, whole.hopeful)
+    low, middle, high = (whole.cache.tokens(one, length, by_groups=by_groups) for one in memory)
+    return low, middle, high
+
+
+def _missing(whole: Total, length: int, verdict: str) -> int:
+    """Bytes that lack on each card for one request of this length."""
+    return 0 if verdict == FITS else max(0, whole.lack, whole.cache.needs(length) - whole.sure)
+
+
+def _instead(
+    model: Model, card: Card, wanted: Wanted, measured: int | None, candidates: Sequence[Model]
+) -> tuple[Alternative, ...]:
+    same = advice.settings(model, card, wanted, measured)
+    different = [one for one in candidates if one.name != model.name]
+    return (*same, *advice.others(card, wanted, different, advice.MOST - len(same)))
+
+
+def _notes(model: Model, whole: Total, wanted: Wanted) -> tuple[str, ...]:
+    architecture, kind = model.architecture, model.architecture.quantization
+    said = [
+        whole.shortage,
+        "" if model.exact else "weights are reckoned from config.json, not read from the files",
+        "" if whole.cache.plain else "tokens are an estimate: " + ", ".join(architecture.unsure),
+    ]
+    if kind.method and not kind.bits and not model.exact:
+        said.append(f"the size of {kind.method} weights is not known: counted as 16 bits")
+    if architecture.longest and wanted.length > architecture.longest:
+        said.append(f"vLLM refuses more than the model's {architecture.longest} tokens")
+    return tuple(one for one in said if one)

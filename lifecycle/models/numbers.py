@@ -1,0 +1,85 @@
+"""Values out of a `config.json` that anybody may have written."""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from lifecycle.errors import ModelUnavailable
+
+MOST = 1 << 40
+"""No count in a model is larger; what is, is a mistake or an attack on our arithmetic."""
+
+
+class Config:
+    """A mapping that is read with care: a wrong value is said by its name.
+
+    Args:
+        defaults: what the family's own class assumes for keys the file leaves out.
+    """
+
+    def __init__(self, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        self._values = {**defaults, **{k: v for k, v in values.items() if v is not None}}
+
+    def has(self, key: str) -> bool:
+        """Whether it is there, and not null."""
+        return key in self._values
+
+    def raw(self, key: str) -> Any:  # noqa: ANN401 - JSON of anybody's making
+        """The value as it is; None when it is missing."""
+        return self._values.get(key)
+
+    def count(self, *keys: str, default: int | None = None) -> int:
+        """The first of these keys that is there, as a whole number.
+
+        Raises:
+            ModelUnavailable: it is no whole number, or there is none and no default.
+        """
+        for key in keys:
+            value = self.raw(key)
+            if isinstance(value, list) and value:
+                value = value[0]  # some give one value a layer, all the same
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+                broken(f"{key} is {value!r}, which is no whole number")
+            if not 0 <= value <= MOST:
+                broken(f"{key} is {value!r}")
+            return int(value)
+        if default is None:
+            broken(f"it has no {keys[0]}")
+        return default
+
+    def mapping(self, key: str) -> Mapping[str, Any]:
+        """A nested object; an empty one when there is none.
+
+        Raises:
+            ModelUnavailable: it is something else.
+        """
+        value = self.raw(key)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            broken(f"{key} is no object")
+        return value
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """A list of words; none when there is no list."""
+        value = self.raw(key)
+        return tuple(map(str, value)) if isinstance(value, list) else ()
+
+    def text(self, key: str) -> str:
+        """A word; "" when there is none."""
+        value = self.raw(key)
+        return value if isinstance(value, str) else ""
+
+
+def broken(why: str) -> NoReturn:
+    """Say that the file cannot be used.
+
+    Raises:
+        ModelUnavailable: always.
+    """
+    raise ModelUnavailable(
+        "the model's config.json cannot be used",
+        why=why,
+        fix="Fetch it anew if it was cut off or changed; else take another model: inv models",
+    )

@@ -1,0 +1,143 @@
+"""A question to the planner and its answer, as plain values."""
+
+from dataclasses import dataclass, field
+
+from lifecycle.models.overhead import Overhead
+
+FITS = "fits"
+FITS_WITH = "fits with these settings"
+DOES_NOT_FIT = "does not fit"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What computes; bytes. Several cards are like this one.
+
+    Args:
+        gpu: `cuda`, `rocm` or `cpu`.
+        total: of one card; of the RAM on the CPU.
+        free: what nobody uses; None when unknown, and then a reserve is kept. On the CPU: RAM
+            that can be had.
+        arch: compute capability (`8.9`) or gfx name; "" when unknown: no limits are known then.
+        count: cards there are.
+    """
+
+    gpu: str
+    total: int
+    free: int | None = None
+    arch: str = ""
+    name: str = ""
+    count: int = 1
+    wsl: bool = False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the server should be; zeros and "" are for vLLM's or our own choice.
+
+    Args:
+        length: `MAX_MODEL_LEN`; 0: what the model allows.
+        utilization: `GPU_MEMORY_UTILIZATION`.
+        kv_gib: `KV_CACHE_GIB`, on the CPU.
+        kv_bytes: `--kv-cache-memory-bytes` on a card, which replaces the utilization's sum.
+        quantization: `QUANTIZATION`: what unquantized weights become at the start.
+        version: of vLLM.
+        eager: `--enforce-eager`: no graphs.
+    """
+
+    length: int = 0
+    utilization: float = 0.0
+    kv_dtype: str = ""
+    dtype: str = ""
+    quantization: str = ""
+    requests: int = 0
+    batched: int = 0
+    tensor: int = 1
+    pipeline: int = 1
+    kv_gib: float = 0.0
+    kv_bytes: int = 0
+    version: str = ""
+    eager: bool = False
+    speculated: int = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the sum: bytes on one card; what is taken away is negative."""
+
+    label: str
+    bytes: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """What would fit instead: settings by their key, or another model.
+
+    Args:
+        model: its name; "" for the same one.
+        settings: keys of the env file to set.
+        length: the longest context that fits so.
+    """
+
+    says: str
+    model: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    length: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The answer.
+
+    Args:
+        verdict: `fits`, `fits with these settings` or `does not fit`.
+        settings: what must be set for it to fit; empty when it fits as wanted.
+        length: the context this plan starts with: the wanted one, or the longest that fits.
+        longest: the longest context that surely fits, rounded down; 0 when none does.
+        requests: of that length at once, at least.
+        tokens: the KV cache's size as vLLM will print it; `tokens_range` is what it may be.
+        missing: bytes that lack on each card for the wanted length, or, when none was wanted and
+            nothing fits, for the shortest of use; 0 when it fits.
+        token_bytes: of the KV cache, a token on one card.
+        exact: bytes a token are exact; False for windows and states.
+        blocked: why this card cannot run it at all; cautions are good to know.
+        notes: what is estimated, and why.
+    """
+
+    model: str
+    verdict: str
+    lines: tuple[Line, ...]
+    budget: int
+    weights: int
+    overhead: Overhead
+    kv_bytes: int
+    token_bytes: int
+    tokens: int
+    tokens_range: tuple[int, int]
+    concurrency: float
+    length: int
+    longest: int
+    requests: int
+    missing: int
+    exact: bool
+    settings: dict[str, str] = field(default_factory=dict)
+    blocked: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+
+    @property
+    def kv_available(self) -> int:
+        """Bytes for the KV cache on a card: vLLM's own word for it."""
+        return self.kv_bytes
+
+    @property
+    def kv_tokens(self) -> int:
+        """Tokens it holds, likewise."""
+        return self.tokens
+
+    @property
+    def fits(self) -> bool:
+        """It starts as it was wanted."""
+        return self.verdict == FITS

@@ -1,0 +1,132 @@
+"""What a start takes besides weights and KV cache, and what cards can (`data/fit.toml`)."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lifecycle.tables.rows import load_file, load_rows
+from lifecycle.tables.versions import between, numbers
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """Working memory of one generation of vLLM; sizes in GiB.
+
+    Args:
+        since: the first version this holds for.
+        base_gib: CUDA's context, libraries and buffers: what is there before anything runs.
+        shared_gib: what several cards add on each, to talk to each other.
+        sampler_bytes: bytes of one logit while tokens are chosen, with all its copies.
+        graph_mib: of one layer in one captured graph; 0 when graphs are not in the budget.
+        chunked_above: without chunked prefill a prompt up to this length is computed at once;
+            0: always chunked.
+        by_groups: tokens are printed as blocks over groups of layers, not as concurrency x length.
+        hybrid: layers with a window free what is behind it; before, they kept all tokens.
+        error: the part of the sum it may be wrong by.
+        error_gib: and what it may always be wrong by.
+    """
+
+    since: str
+    base_gib: float
+    shared_gib: float
+    sampler_bytes: float
+    graph_mib: float
+    chunked_above: int
+    by_groups: bool
+    hybrid: bool
+    error: float
+    error_gib: float
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Requests and tokens a step that vLLM chooses by the card's size.
+
+    Args:
+        shared_gib: what several such cards add on each, beside `Overhead.shared_gib`.
+    """
+
+    gpu: str
+    since: str
+    from_gib: float
+    tokens: int
+    requests: int
+    shared_gib: float = 0.0
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What a card cannot do, or not well.
+
+    Args:
+        what: of the model or the settings: `weights:fp8`, `kv:fp8`, `dtype:bfloat16`,
+            `method:awq`, `experts`.
+        gpu: `cuda` or `rocm`.
+        below: the first compute capability that can; "" for AMD cards.
+        arches: AMD cards it holds for; none means all.
+        wsl: it holds under WSL2 only.
+        blocks: nothing starts; otherwise a caution.
+    """
+
+    what: str
+    gpu: str
+    says: str
+    below: str = ""
+    arches: list[str] = field(default_factory=list)
+    wsl: bool = False
+    blocks: bool = True
+
+
+def overhead(version: str) -> Overhead:
+    """The row for a version of vLLM; the newest when the version is unknown."""
+    rows = load_rows(Overhead, "fit.toml", "overhead")
+    fitting = [row for row in rows if not version or numbers(row.since) <= numbers(version)]
+    return (fitting or rows[:1])[-1]
+
+
+def batch(gpu: str, version: str, gib: float) -> Batch:
+    """Requests and tokens a step when nobody says."""
+    rows = [row for row in load_rows(Batch, "fit.toml", "batch") if row.gpu == gpu]
+    fitting = [row for row in rows if gib >= row.from_gib
+               and (not version or numbers(row.since) <= numbers(version))]  # fmt: skip
+    return max(fitting or rows[:1], key=lambda row: (row.from_gib, numbers(row.since)))
+
+
+def limits(gpu: str, arch: str, *, wsl: bool) -> list[Limit]:
+    """What does not go on a card; nothing about a card whose architecture is unknown."""
+    return [
+        row
+        for row in load_rows(Limit, "fit.toml", "limit")
+        if row.gpu == gpu and arch and (wsl or not row.wsl) and _applies(row, arch)
+    ]
+
+
+def family(name: str) -> dict[str, Any]:
+    """What a family's class assumes for keys a `config.json` leaves out."""
+    found = load_file("fit.toml")["family"].get(name, {})
+    return {k: v for k, v in found.items() if k not in {"source", "checked"}}
+
+
+def tied(name: str) -> bool:
+    """Whether a family's outputs are its embedding when the file does not say."""
+    return any(name.startswith(one) for one in load_file("fit.toml")["tied"]["families"])
+
+
+def reserve(*, wsl: bool) -> int:
+    """Bytes of a card to leave to the desktop when the free memory is unknown."""
+    return int(load_file("fit.toml")["reserve"]["wsl_gib" if wsl else "gib"] * 1024**3)
+
+
+def utilization(*, wsl: bool) -> float:
+    """`GPU_MEMORY_UTILIZATION` when nobody says."""
+    return float(load_file("fit.toml")["utilization"]["wsl" if wsl else "default"])
+
+
+def process_gib() -> float:
+    """RAM of a server's processes on the CPU, without weights and KV cache."""
+    return float(load_file("fit.toml")["cpu"]["process_gib"])
+
+
+def _applies(row: Limit, arch: str) -> bool:
+    if row.below:
+        return not between(arch, row.below, "")
+    return not row.arches or arch in row.arches

@@ -1,0 +1,231 @@
+"""The sum and the verdict."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lifecycle.host import GIB
+from lifecycle.model import Model
+from lifecycle.models import architecture, fit, overhead, tensors
+from lifecycle.models.fit import DOES_NOT_FIT, FITS, FITS_WITH, Card, Plan, Wanted
+from lifecycle.models.overhead import Batch, Start
+from tests.unit.models.configs import AWQ, LLAMA_8B, LLAMA_70B, QWEN_27B
+
+RTX_4090 = Card("cuda", 24 * GIB, int(23.5 * GIB), "8.9", "RTX 4090")
+RX_7900_XTX = Card("rocm", 24 * GIB, int(23.5 * GIB), "gfx1100", "RX 7900 XTX")
+
+
+def model(config: dict[str, Any], name: str = "m") -> Model:
+    return tensors.estimated(name, architecture.parse(config), source="config.json")
+
+
+def plan(config: dict[str, Any], card: Card = RTX_4090, **wanted: Any) -> Plan:
+    return fit.plan(model(config), card, Wanted(**wanted))
+
+
+def test_8b_does_not_run_at_its_own_length_on_24_gb() -> None:
+    found = plan(LLAMA_8B)
+    assert found.verdict == FITS_WITH
+    assert 24_000 <= found.length < 60_000
+    assert found.length % 1024 == 0
+    assert found.settings == {"MAX_MODEL_LEN": str(found.length)}
+    assert found.requests >= 1
+    assert found.longest == found.length
+
+
+def test_what_was_found_to_fit_fits() -> None:
+    length = plan(LLAMA_8B).length
+    again = plan(LLAMA_8B, length=length)
+    assert again.verdict == FITS
+    assert again.missing == 0
+    assert again.alternatives == ()
+
+
+def test_70b_with_4_bits_lacks_what_it_lacks() -> None:
+    found = plan(LLAMA_70B | {"quantization_config": AWQ}, length=8192)
+    assert found.verdict == DOES_NOT_FIT
+    assert found.weights / GIB == pytest.approx(37.0, rel=0.01)  # 39.8 GB: gpu-wsl.md, section 7
+    assert 15 < found.missing / GIB < 22
+    assert found.longest == 0
+
+
+def test_without_a_length_what_lacks_is_told_for_a_short_one() -> None:
+    found = plan(LLAMA_70B | {"quantization_config": AWQ})
+    short = plan(LLAMA_70B | {"quantization_config": AWQ}, length=2048)
+    assert found.missing == pytest.approx(short.missing, rel=0.01)
+
+
+def test_the_sum_adds_up() -> None:
+    found = plan(LLAMA_8B)
+    taken = [line.bytes for line in found.lines if line.bytes < 0]
+    assert found.budget + sum(taken) == found.kv_bytes
+    assert [line.label for line in found.lines][-1] == "left for the KV cache"
+    assert found.lines[-1].bytes == found.kv_bytes
+
+
+def test_free_memory_counts() -> None:
+    busy = replace(RTX_4090, free=20 * GIB)
+    found = plan(LLAMA_8B, busy, length=8192, utilization=0.9)
+    assert found.verdict == DOES_NOT_FIT
+    assert any("20.0 GiB are free" in note for note in found.notes)
+    lower = found.alternatives[0]
+    assert float(lower.settings["GPU_MEMORY_UTILIZATION"]) * 24 < 20
+
+
+def test_a_card_that_was_not_read_keeps_a_reserve() -> None:
+    unread = replace(RTX_4090, free=None, wsl=True)
+    assert plan(LLAMA_8B, unread, utilization=0.97, length=1024).verdict == DOES_NOT_FIT
+    assert plan(LLAMA_8B, unread, length=8192).verdict == FITS
+
+
+def test_more_memory_never_fits_less() -> None:
+    lengths = [plan(LLAMA_8B, replace(RTX_4090, total=gib * GIB, free=None)).longest
+               for gib in (12, 16, 20, 24, 32, 48, 80)]  # fmt: skip
+    assert lengths == sorted(lengths)
+    assert lengths[0] == 0
+    assert lengths[-1] == 131072
+
+
+def test_fp8_cache_is_offered_where_the_card_can() -> None:
+    ada = plan(LLAMA_8B, length=60_000)
+    assert any(one.settings.get("KV_CACHE_DTYPE") == "fp8" for one in ada.alternatives)
+    older = plan(LLAMA_8B, replace(RTX_4090, arch="8.6"), length=60_000)
+    assert not any("KV_CACHE_DTYPE" in one.settings for one in older.alternatives)
+    amd = plan(LLAMA_8B, RX_7900_XTX, length=60_000)
+    assert not any("KV_CACHE_DTYPE" in one.settings for one in amd.alternatives)
+
+
+def test_what_is_offered_fits() -> None:
+    wanted = Wanted(length=60_000)
+    for one in fit.plan(model(LLAMA_8B), RTX_4090, wanted).alternatives:
+        changed = replace(
+            wanted,
+            length=one.length,
+            kv_dtype=one.settings.get("KV_CACHE_DTYPE", ""),
+            requests=int(one.settings.get("MAX_NUM_SEQS", 0)),
+            utilization=float(one.settings.get("GPU_MEMORY_UTILIZATION", 0)),
+        )
+        if "QUANTIZATION" not in one.settings:
+            assert fit.plan(model(LLAMA_8B), RTX_4090, changed).fits, one.says
+
+
+def test_another_model_is_offered() -> None:
+    large = model(LLAMA_70B | {"quantization_config": AWQ}, "large")
+    small = model(LLAMA_8B | {"quantization_config": AWQ}, "small")
+    found = fit.plan(large, RTX_4090, Wanted(), candidates=(large, small))
+    assert [one.model for one in found.alternatives] == ["small"]
+
+
+@pytest.mark.parametrize(
+    ("card", "quantization", "kv_dtype", "blocked"),
+    [
+        (RX_7900_XTX, {"quant_method": "fp8"}, "", True),
+        (RX_7900_XTX, AWQ, "", False),
+        (RX_7900_XTX, None, "fp8", True),
+        (RX_7900_XTX, {"quant_method": "bitsandbytes", "load_in_4bit": True}, "", True),
+        (RTX_4090, {"quant_method": "fp8"}, "fp8", False),
+        (replace(RTX_4090, arch="8.6"), None, "fp8", True),
+        (replace(RTX_4090, arch="8.6"), None, "fp8_e5m2", False),
+        (replace(RTX_4090, arch="7.5"), None, "", True),
+        (replace(RTX_4090, arch=""), None, "fp8", False),
+    ],
+)
+def test_limits_of_cards(
+    card: Card, quantization: dict[str, Any] | None, kv_dtype: str, *, blocked: bool
+) -> None:
+    config = LLAMA_8B | {"quantization_config": quantization}
+    found = plan(config, card, kv_dtype=kv_dtype, length=4096)
+    assert bool(found.blocked) == blocked
+    assert (found.verdict == DOES_NOT_FIT) == blocked
+
+
+def test_a_caution_does_not_stand_in_the_way() -> None:
+    found = plan(LLAMA_8B | {"quantization_config": {"quant_method": "fp8"}},
+                 replace(RTX_4090, arch="8.6"), length=4096)  # fmt: skip
+    assert found.cautions
+    assert found.fits
+
+
+def test_experts_on_amd_under_wsl_are_a_caution() -> None:
+    moe = LLAMA_8B | {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 512}
+    assert plan(moe, replace(RX_7900_XTX, wsl=True), length=4096).cautions
+    assert not plan(moe, RX_7900_XTX, length=4096).cautions
+
+
+def test_hybrids_are_estimates_with_a_range() -> None:
+    quantized = QWEN_27B | {"quantization_config": AWQ}
+    found = plan(quantized, length=8192)
+    assert not found.exact
+    assert found.tokens_range[0] < found.tokens < found.tokens_range[1]
+    assert any("estimate" in note for note in found.notes)
+
+
+def test_a_measured_overhead_replaces_the_model() -> None:
+    reckoned = fit.plan(model(LLAMA_8B), RTX_4090, Wanted())
+    measured = fit.plan(model(LLAMA_8B), RTX_4090, Wanted(), measured=GIB)
+    assert measured.overhead.total == GIB
+    assert measured.overhead.error < reckoned.overhead.error
+    assert measured.longest > reckoned.longest
+
+
+def test_more_cards_share() -> None:
+    two = replace(RTX_4090, count=2)
+    found = plan(LLAMA_70B | {"quantization_config": AWQ}, two, tensor=2, length=8192, requests=16)
+    assert found.verdict == FITS
+    alone = plan(LLAMA_70B | {"quantization_config": AWQ}, two, length=8192)
+    assert any(one.settings.get("TENSOR_PARALLEL") == "2" for one in alone.alternatives)
+    missing = plan(LLAMA_8B, RTX_4090, tensor=2, length=4096)
+    assert missing.verdict == DOES_NOT_FIT
+
+
+def test_more_than_the_model_takes_is_noted() -> None:
+    found = plan(LLAMA_8B, replace(RTX_4090, total=200 * GIB, free=None), length=200_000)
+    assert any("refuses more than" in note for note in found.notes)
+
+
+def test_on_the_cpu_the_cache_is_what_was_asked_for() -> None:
+    small = LLAMA_8B | {"hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
+                        "num_attention_heads": 9, "num_key_value_heads": 3, "vocab_size": 49152,
+                        "tie_word_embeddings": True, "max_position_embeddings": 8192}  # fmt: skip
+    ram = Card("cpu", 24 * GIB, 16 * GIB)
+    found = plan(small, ram, kv_gib=1.0, length=4096)
+    assert found.verdict == FITS
+    assert found.kv_bytes == GIB
+    assert found.tokens == GIB // (30 * 3 * 64 * 2 * 2 * 16) * 16
+    assert plan(small, replace(ram, free=2 * GIB), kv_gib=1.0, length=4096).verdict == DOES_NOT_FIT
+    large = plan(LLAMA_8B, ram, kv_gib=1.0, length=4096)
+    assert large.verdict == DOES_NOT_FIT
+    assert 1 < large.missing / GIB < 6
+
+
+def test_graphs_are_in_the_budget_since_0_21() -> None:
+    read = architecture.parse(LLAMA_8B)
+
+    def graphs(version: str, *, eager: bool = False) -> int:
+        start = Start("cuda", Batch(256, 2048), version=version, eager=eager)
+        return overhead.estimate(read, start).graphs
+
+    assert graphs("0.20.2") == 0
+    assert graphs("0.21.0") > 0
+    assert graphs("") == graphs("0.33.0") > 0
+    assert graphs("0.33.0", eager=True) == 0
+
+
+def test_before_0_8_the_length_makes_the_peak() -> None:
+    read = architecture.parse(LLAMA_8B)
+
+    def peak(length: int, version: str) -> float:
+        start = Start("cuda", Batch(256, 2048), version=version, length=length)
+        return overhead.estimate(read, start).peak / GIB
+
+    # vllm-project/vllm#10517: 2.07 and 2.99 GiB, and chunked again above 32768.
+    assert peak(20_000, "0.6.4") == pytest.approx(2.07, rel=0.05)
+    assert peak(29_000, "0.6.4") == pytest.approx(2.99, rel=0.05)
+    assert peak(35_000, "0.6.4") < 1
+    assert peak(29_000, "0.33.0") == peak(2_000, "0.33.0")
+
+
+@pytest.mark.parametrize(("requests", "count"), [(256, 86), (8, 9), (1024, 102), (1, 3)])
+def test_graphs_that_are_captured(requests: int, count: int) -> None:
+    assert overhead.captured(requests) == count
