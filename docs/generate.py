@@ -4,19 +4,19 @@
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from docs.markdown import HEADER, table
+from docs.models import FITS, models_reference, what_fits
 from lifecycle import errors, tables
-from lifecycle.keys import GPUS, RESERVED_FLAGS, TABLE, Key, extra_arguments
+from lifecycle.keys import GPUS, RESERVED_FLAGS, TABLE, WITH_MODEL, Key, extra_arguments
 from lifecycle.tables.cards import Card
 from lifecycle.tables.issues import Issue, issues
 from tasks import namespace
 
 FOLDER = Path(__file__).parent / "reference"
-
-HEADER = "<!-- Written by `nox -s docs` from the code. Change the code, not this page. -->\n"
 
 PROBE = "?"
 """A value that every check with an opinion refuses, and so says what it would accept."""
@@ -29,17 +29,22 @@ git ignores it, and `inv up` gives it mode 600.
 
 ## Precedence
 
-Process environment, then root `.env`, then `env/<name>.env`, then the default below.
-`inv status --verbose` shows each value in force and the file and line it comes from.
+Process environment, then root `.env`, then `env/local/<name>.env`, then `env/<name>.env`, then the
+default below. `inv status --verbose` shows each value in force and the file and line it comes from.
 
 A value in the process environment or the root `.env` applies to every backend. `PORT`, `GPU` and
 `MODEL` belong in `env/<name>.env` for that reason.
+
+`env/local/<name>.env` is what `inv switch` writes: the model it chose, and what goes with that
+model. Git ignores it. It may hold {with_model}, and nothing
+else.
 
 ## Format
 
 - One `KEY=value` a line. A line that starts with `#` is a comment.
 - A value is one line without `$`: there is no interpolation.
-- An empty value counts as unset. It does not clear a value of a file with less precedence.
+- An empty value counts as unset. Only in `env/local/<name>.env` does it clear a value, that of
+  `env/<name>.env`.
 - An unknown key, a key set twice, a bad value, or a `PORT` that two files share is an error
   (exit code 2) that names the file, the line and the key.
 - A key of other hardware is an error in `env/<name>.env`. In the root `.env` and the process
@@ -108,19 +113,19 @@ def env_reference() -> str:
     machine = [key for key in TABLE if key.everywhere]
     flags = [(f"`{flag}`", f"{why}.") for flag, why in RESERVED_FLAGS.items()]
     return "\n".join([
-        HEADER, ENV,
+        HEADER, ENV.replace("{with_model}", ", ".join(f"`{key}`" for key in WITH_MODEL)),
         "## Keys of a backend\n",
         "Allowed in `env/<name>.env`, the root `.env` and the process environment.\n",
-        *_table(
+        *table(
             ("Key", "Meaning", "Value", "Default", "GPU", "vLLM flag"), map(_backend_row, backend)
         ),
         "\n## Keys of the machine\n",
         "Allowed in the root `.env` and the process environment only.\n",
-        *_table(("Key", "Meaning", "Secret"), map(_machine_row, machine)),
+        *table(("Key", "Meaning", "Secret"), map(_machine_row, machine)),
         "\nA secret is never printed, never part of a command line, and never in a log.",
         "\n## Flags that `EXTRA_ARGS` must not hold\n",
         "Nor any that the table above gives a key of its own on that hardware.\n",
-        *_table(("Flag", "Why"), flags),
+        *table(("Flag", "Why"), flags),
         "",
     ])  # fmt: skip
 
@@ -143,7 +148,7 @@ def exit_codes_reference() -> str:
         *failures,
         (str(errors.INTERRUPTED), "", "Interrupted by Ctrl-C."),
     ]  # fmt: skip
-    return "\n".join([HEADER, EXITS, *_table(("Code", "Failure", "Meaning"), rows), ""])
+    return "\n".join([HEADER, EXITS, *table(("Code", "Failure", "Meaning"), rows), ""])
 
 
 def hardware_reference() -> str:
@@ -158,7 +163,7 @@ def hardware_reference() -> str:
         "Verified",
     )
     sections = [
-        [f"\n## {title}\n", *_table(head, map(_card_row, tables.cards.cards(vendor)))]
+        [f"\n## {title}\n", *table(head, map(_card_row, tables.cards.cards(vendor)))]
         for vendor, title in (("nvidia", "NVIDIA"), ("amd", "AMD"))
     ]
     return "\n".join([HEADER, HARDWARE, *(line for lines in sections for line in lines), ""])
@@ -167,7 +172,7 @@ def hardware_reference() -> str:
 def known_issues_reference() -> str:
     """Every known issue, when it is met, and what is done about it."""
     head = ("Name", "Met", "What happens", "What is done", "Where", "Verified")
-    return "\n".join([HEADER, ISSUES, *_table(head, map(_issue_row, issues())), ""])
+    return "\n".join([HEADER, ISSUES, *table(head, map(_issue_row, issues())), ""])
 
 
 def _issue_row(row: Issue) -> tuple[str, ...]:
@@ -214,7 +219,7 @@ def _section(name: str) -> str:
         f"## inv {name}\n",
         f"{_doc(namespace[name])}\n",
         f"    inv {name}{bare}{' [OPTIONS]' if rows else ''}\n",
-        *_table(("Option", "Meaning", "Default"), rows),
+        *table(("Option", "Meaning", "Default"), rows),
         "",
     ])  # fmt: skip
 
@@ -257,17 +262,13 @@ def _code(value: object) -> str:
     return f"`{value}`" if value else "-"
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
-    lines = [head, tuple("---" for _ in head), *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
-
-
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_reference,
     "env.md": env_reference,
     "exit-codes.md": exit_codes_reference,
     "hardware.md": hardware_reference,
     "known-issues.md": known_issues_reference,
+    "models.md": models_reference,
 }
 """The files in docs/reference/, and what is in them."""
 
@@ -277,6 +278,8 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, page in PAGES.items():
         (FOLDER / name).write_text(page(), encoding="utf-8", newline="\n")
+    written = what_fits(FITS.read_text(encoding="utf-8"))
+    FITS.write_text(written, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
