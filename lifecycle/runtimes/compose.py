@@ -9,7 +9,7 @@ from lifecycle.runtimes import answer, boot_log, launch
 from lifecycle.shell import Shell
 from lifecycle.step import Command, Remove, WriteFile
 
-TAIL_LINES = 400
+TAIL_LINES = 2000
 LOG = "server.log"
 
 

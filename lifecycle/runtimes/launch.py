@@ -5,7 +5,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from lifecycle.backend import Backend, Setting
 from lifecycle.host import Launch
+from lifecycle.keys import SHAPING
 
 FILE = "launch.json"
 
@@ -22,6 +24,17 @@ def read(run: Path) -> Launch:
 def text(launch: Launch) -> str:
     """The file's content."""
     return json.dumps(asdict(launch), indent=1) + "\n"
+
+
+def as_started(backend: Backend, was: Launch) -> Backend:
+    """The backend as its server was started, whatever its files say by now.
+
+    The key is that of now: only its fingerprint was kept.
+    """
+    source = "what the server was started with"
+    others = {key: one for key, one in backend.settings.items() if key not in SHAPING}
+    then = {key: Setting(text, source) for key, text in was.settings.items() if key in SHAPING}
+    return Backend(backend.name, {**others, **then, "RUNTIME": Setting(was.runtime, source)})
 
 
 def fingerprint(secret: str) -> str:

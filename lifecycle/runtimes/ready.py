@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 
 from lifecycle import http
+from lifecycle.backend import override
 from lifecycle.errors import ServerDied, ServerUnhealthy
 from lifecycle.paths import Paths
-from lifecycle.runtimes import boot_log, runtime
+from lifecycle.runtimes import boot_log, memory_log, runtime
 from lifecycle.step import AwaitReady
 
 ASK_SECONDS = 0.1
@@ -59,12 +60,17 @@ class _Start:
     def _refuse_dead(self) -> None:
         backend = self._action.backend
         why = self._server.dead(backend, self._paths, self._starts)
-        if why:
-            raise ServerDied(
-                f"the server of {backend} died in phase {boot_log.phase(self._log)}",
-                why=why,
-                fix=f"The whole log: inv logs --gpu {backend}",
-            )
+        if not why:
+            return
+        files = (f"env/{backend}.env", _model_file(backend, self._paths))
+        lacked = memory_log.shortage(why, *files)
+        figures = memory_log.summary(memory_log.read(self._log)) if lacked else ""
+        whole = f"The whole log: inv logs --gpu {backend}"
+        raise ServerDied(
+            f"the server of {backend} died in phase {boot_log.phase(self._log)}",
+            why=f"{why}\n{figures}".rstrip(),
+            fix=f"{lacked.fix}\n{whole}" if lacked else whole,
+        )
 
     def _refuse_stuck(self) -> None:
         if time.monotonic() - self._moved > self._action.stall:
@@ -74,6 +80,13 @@ class _Start:
                 why=f"last line of its log: {boot_log.last_line(self._log)}",
                 fix="It is left running. See inv logs; START_STALL_SECONDS= waits longer.",
             )
+
+
+def _model_file(backend: str, paths: Paths) -> str:
+    """Where the keys count that go with the model."""
+    chosen = override(backend, paths.root)
+    file = chosen if chosen.is_file() else paths.root / "env" / f"{backend}.env"
+    return file.relative_to(paths.root).as_posix()
 
 
 def _listed(action: AwaitReady) -> bool:

@@ -1,19 +1,22 @@
 """Waiting for a server: until it generates, dies, or makes no progress."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from lifecycle import http
 from lifecycle.errors import ServerDied, ServerUnhealthy
-from lifecycle.runtimes import ready
+from lifecycle.paths import paths
+from lifecycle.runtimes import boot_log, ready
 from lifecycle.step import AwaitReady
-from tests.fake_vllm.boot import BOOT
+from tests.fake_vllm.boot import BOOT, CRASH
 from tests.unit.given import KEY, PATHS
 
 ACTION = AwaitReady("cpu", "venv", "http://127.0.0.1:8000", "mine", KEY, stall=10)
 BOOTED = BOOT.read_text()
+FIGURES = Path(__file__).parent / "memory_log" / "v0-0.7-negative.log"
 
 
 class World:
@@ -83,3 +86,37 @@ def test_another_server_on_the_port_is_told(world: World) -> None:
     world.listed = iter((("theirs",),))
     with pytest.raises(ServerUnhealthy, match="serves theirs, not mine"):
         world.wait()
+
+
+def test_a_start_that_lacked_memory_names_the_length_that_fits(world: World) -> None:
+    world.log, world.why_dead = "", boot_log.cause(CRASH.read_text())
+    with pytest.raises(ServerDied) as caught:
+        world.wait()
+    assert "(0.18 GiB KV cache is needed" in caught.value.why
+    assert "MAX_MODEL_LEN=768 or less in env/cpu.env" in caught.value.fix
+    assert "inv logs --gpu cpu" in caught.value.fix
+
+
+def test_it_names_the_file_where_the_model_was_chosen(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    chosen = tmp_path / "env" / "local" / "cpu.env"
+    chosen.parent.mkdir(parents=True)
+    chosen.write_text("MODEL=m\n")
+    monkeypatch.setattr(f"{__name__}.PATHS", paths({"LIFECYCLE_HOME": "home"}, tmp_path))
+    world.why_dead = boot_log.cause(CRASH.read_text())
+    with pytest.raises(ServerDied) as caught:
+        world.wait()
+    assert "MAX_MODEL_LEN=768 or less in env/local/cpu.env" in caught.value.fix
+
+
+def test_figures_of_the_log_are_added_to_a_cause_without_any(world: World) -> None:
+    world.log = FIGURES.read_text()
+
+    def die(*_: str) -> None:
+        world.why_dead = "ValueError: No available memory for the cache blocks."
+
+    with pytest.raises(ServerDied) as caught:
+        ready.wait(ACTION, PATHS, die)
+    assert "weights 5.20 GiB" in caught.value.why
+    assert "GPU_MEMORY_UTILIZATION" in caught.value.fix
