@@ -2,16 +2,33 @@
 
 from invoke import Collection
 
-from lifecycle.cmd import chat, checks, doctor, image, onboard, render, server, setup
+from lifecycle.cmd import (
+    chat,
+    checks,
+    doctor,
+    image,
+    models,
+    onboard,
+    plan,
+    render,
+    seed,
+    server,
+    setup,
+    switch,
+)
 
 namespace = Collection(
     onboard.onboard,
     doctor.doctor,
+    plan.plan,
     image.pull,
+    seed.seed_models,
+    models.models,
     render.render,
     server.up,
     server.down,
     server.restart,
+    switch.switch,
     server.status,
     server.logs,
     chat.chat,

@@ -16,6 +16,8 @@ from lifecycle.keys import KEYS, TEMPLATES, Key, owned
 
 REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 """`organisation/name` on the Hugging Face hub."""
+LOCAL = "env/local"
+"""Where `inv switch` keeps what it chose; git ignores it, and no file in it is a backend."""
 PROCESS = "process environment"
 DEFAULT = "default"
 
@@ -73,7 +75,8 @@ class Backend:
     @property
     def served_name(self) -> str:
         """The model name clients use."""
-        return self.get("SERVED_NAME") or self.model.rstrip("/").rsplit("/", 1)[-1]
+        last = self.model.rstrip("/").rsplit("/", 1)[-1]
+        return self.get("SERVED_NAME") or (self.model if REPO_ID.fullmatch(self.model) else last)
 
     @property
     def chat_template(self) -> str:
@@ -125,8 +128,17 @@ def names(root: Path) -> list[str]:
     return sorted(file.stem for file in (root / "env").glob("[a-z0-9]*.env"))
 
 
-def load(name: str, root: Path, environ: Mapping[str, str]) -> Backend:
-    """Read one backend. Process environment beats root `.env` beats `env/<name>.env`.
+def override(name: str, root: Path) -> Path:
+    """The file with the model that `inv switch` chose for a backend, there or not."""
+    return root / LOCAL / f"{name}.env"
+
+
+def load(name: str, root: Path, environ: Mapping[str, str], chosen: str | None = None) -> Backend:
+    """Read one backend. Process environment beats root `.env` beats `env/local/<name>.env` beats
+    `env/<name>.env`.
+
+    Args:
+        chosen: taken for the text of `env/local/<name>.env`; unset: what the file says.
 
     Raises:
         ConfigError: unknown name or key, bad value, `$`, values that do not fit each other or the
@@ -139,12 +151,10 @@ def load(name: str, root: Path, environ: Mapping[str, str]) -> Backend:
             why=f"backends are the files in env/: {', '.join(known) or 'none'}",
             fix=nearest(name, known, "Did you mean --gpu {}?"),
         )
-    shared = load_shared(root, environ)
-    settings = {
-        **_defaults(),
-        **_read(root / "env" / f"{name}.env", root, secrets_allowed=False),
-        **shared,
-    }
+    tracked = _read(root / "env" / f"{name}.env", root, secrets_allowed=False)
+    # An empty value of the override takes that of the tracked file away.
+    files = _given({**tracked, **_overridden(name, root, chosen)})
+    settings = {**_defaults(), **files, **load_shared(root, environ)}
     _require(settings, name)
     _refuse_shared_port(name, known, root)
     settings = _applicable(settings, name)
@@ -179,14 +189,47 @@ def _defaults() -> Settings:
 
 
 def _read(file: Path, root: Path, *, secrets_allowed: bool) -> Settings:
-    if not file.is_file():
-        return {}
     shown = file.relative_to(root).as_posix()
-    settings: Settings = {}
+    return _given(_parsed(_text(file, shown), shown, secrets_allowed=secrets_allowed))
+
+
+def _overridden(name: str, root: Path, text: str | None) -> Settings:
+    """What the override says; a value without text is one to take away."""
+    file = override(name, root)
+    shown = file.relative_to(root).as_posix()
+    text = _text(file, shown) if text is None else text
+    settings = _parsed(text, shown, secrets_allowed=False)
+    for key, setting in settings.items():
+        if not KEYS[key].with_model:
+            raise ConfigError(
+                f"{setting.source}: {key} does not belong in this file",
+                why="it is for the model that inv switch chose, and what goes with a model",
+                fix=f"Move the line {key}=… to env/{name}.env.",
+            )
+        if KEYS[key].required and not setting.text:
+            raise ConfigError(
+                f"{setting.source}: {key} has no value",
+                fix=f"Give it one; or delete {shown}, and env/{name}.env alone counts.",
+            )
+    return settings
+
+
+def _given(settings: Settings) -> Settings:
+    return {key: setting for key, setting in settings.items() if setting.text}
+
+
+def _text(file: Path, shown: str) -> str:
+    if not file.is_file():
+        return ""
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        return file.read_text(encoding="utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:
         raise ConfigError(f"{shown} cannot be read", why=str(error)) from None
+
+
+def _parsed(text: str, shown: str, *, secrets_allowed: bool) -> Settings:
+    """Every key of a file, also those without a value."""
+    settings: Settings = {}
     for binding in parse_stream(io.StringIO(text)):
         # python-dotenv counts a binding's leading blank lines into it.
         original = binding.original.string
@@ -214,7 +257,7 @@ def _add(settings: Settings, name: str, text: str, where: str, *, secrets_allowe
             fix=nearest(name.upper(), KEYS, "Did you mean {}?")
             or "The known keys are in docs/reference/env.md.",
         )
-    if name in settings:
+    if name in settings and settings[name].text:
         raise ConfigError(
             f"{where}: {name} is set twice (first in {settings[name].source})",
             fix="Keep one of the two lines.",
@@ -227,7 +270,7 @@ def _add(settings: Settings, name: str, text: str, where: str, *, secrets_allowe
         )
     if text:
         _check(key, text, where)
-        settings[name] = Setting(text, where)
+    settings[name] = Setting(text, where)
 
 
 def _check(key: Key, text: str, where: str) -> None:
@@ -260,7 +303,7 @@ def _applicable(settings: Settings, name: str) -> Settings:
     others = [key for key in settings if gpu not in KEYS[key].gpus]
     for key in others:
         # The root .env and the process environment are for every backend of this machine.
-        if settings[key].source.startswith(f"env/{name}.env:"):
+        if settings[key].source.startswith((f"env/{name}.env:", f"{LOCAL}/{name}.env:")):
             raise ConfigError(
                 f"{settings[key].source}: {key} does not hold for GPU={gpu}",
                 why=f"it is for GPU={' and '.join(KEYS[key].gpus)}",

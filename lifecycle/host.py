@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lifecycle.model import Model
+
 GIB = 1024**3
 DOCKER_SOCKET = "unix:///var/run/docker.sock"
 """Where the engine of this machine listens."""
@@ -375,6 +377,8 @@ class Weights:
         size: bytes.
         problem: why it cannot be served; "" when it can.
         written: when its config.json was written; a server must be restarted for a newer one.
+        model: its figures, for the planner; None when nobody knows them.
+        asked: the hub told them, be they readable to the planner or not.
     """
 
     path: Path | None = None
@@ -382,6 +386,8 @@ class Weights:
     size: int = 0
     problem: str = ""
     written: str = ""
+    model: Model | None = None
+    asked: bool = False
 
 
 @dataclass(frozen=True)

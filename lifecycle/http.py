@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from lifecycle.step import Download
 
 QUICK = 2.0
 """Seconds for an answer that needs no computing."""
+UNFINISHED = re.compile(r"^vllm:num_requests_(?:running|waiting)(?:\{.*\})? (\S+)$", re.MULTILINE)
+"""As vllm/v1/metrics/loggers.py names them in vLLM 0.32.0."""
 
 
 def models(url: str, key: str, limit: float = QUICK) -> tuple[str, ...] | None:
@@ -36,6 +39,20 @@ def models(url: str, key: str, limit: float = QUICK) -> tuple[str, ...] | None:
         return tuple(str(entry["id"]) for entry in answer.json()["data"])
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def unfinished(url: str, limit: float = QUICK) -> int | None:
+    """How many requests a server computes or keeps waiting, by `/metrics`.
+
+    None when it does not tell: it does not answer, or was started with `--disable-log-stats`.
+    """
+    try:
+        # Without the key: vLLM asks for it below /v1 only.
+        answer = _session().get(f"{url}/metrics", timeout=limit)
+        counts = [float(count) for count in UNFINISHED.findall(answer.text)]
+    except (requests.RequestException, ValueError):
+        return None
+    return round(sum(counts)) if answer.ok and counts else None
 
 
 def generation(url: str, key: str, model: str, limit: float = 120) -> str:

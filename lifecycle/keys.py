@@ -128,6 +128,8 @@ class Key:
         restart: a running server takes a new value on only when it is started again.
         secret: never shown; allowed in the root `.env` and the process environment only.
         everywhere: about the machine, not one backend: not allowed in `env/<name>.env`.
+        with_model: belongs to the model, so that a value for one is no value for another. Only
+            these may stand in the override that `inv switch` writes.
     """
 
     name: str
@@ -142,6 +144,7 @@ class Key:
     required: bool = False
     secret: bool = False
     everywhere: bool = False
+    with_model: bool = False
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -173,13 +176,25 @@ TABLE = (
         "A name from the catalogue, a local folder, or a Hugging Face repo id that is "
         "in the cache already.",
         required=True,
+        with_model=True,
     ),
-    Key("SERVED_NAME", "The model name clients use. Unset: the last part of `MODEL`."),
+    Key(
+        "REVISION",
+        "Branch, tag or commit of a model on the hub. Unset: the catalogue's commit, else `main`.",
+        spelled(r"[A-Za-z0-9][A-Za-z0-9._/-]*", "main"),
+        with_model=True,
+    ),
+    Key(
+        "SERVED_NAME",
+        "The model name clients use. Unset: `MODEL` itself, of a folder its last part.",
+        with_model=True,
+    ),
     Key(
         "MAX_MODEL_LEN",
         "Longest prompt plus answer, in tokens. Unset: what the model allows.",
         whole_number(16, 16_777_216),
         flag="--max-model-len",
+        with_model=True,
     ),
     Key(
         "MAX_NUM_SEQS",
@@ -193,6 +208,7 @@ TABLE = (
         one_of("auto", "bfloat16", "float16", "float32"),
         flag="--dtype",
         default="auto",
+        with_model=True,
     ),
     Key(
         "GPU_MEMORY_UTILIZATION",
@@ -226,6 +242,7 @@ TABLE = (
         ),
         flag="--kv-cache-dtype",
         gpus=CARDS,
+        with_model=True,
     ),
     Key(
         "QUANTIZATION",
@@ -236,6 +253,7 @@ TABLE = (
         flag="--quantization",
         also=("-q",),
         gpus=CARDS,
+        with_model=True,
     ),
     Key(
         "TOOL_PARSER",
@@ -246,6 +264,7 @@ TABLE = (
         flag="--tool-call-parser",
         before=("--enable-auto-tool-choice",),
         also=("--disable-auto-tool-choice", "--no-enable-auto-tool-choice"),
+        with_model=True,
     ),
     Key(
         "REASONING_PARSER",
@@ -253,6 +272,7 @@ TABLE = (
         "`deepseek_r1`, `openai_gptoss`. Unset: both arrive as one text.",
         spelled(r"[A-Za-z0-9][A-Za-z0-9_.-]*", "qwen3 or deepseek_r1"),
         flag="--reasoning-parser",
+        with_model=True,
     ),
     Key(
         "CHAT_TEMPLATE",
@@ -260,6 +280,7 @@ TABLE = (
         "in full or from the checkout's root.",
         spelled(r"[^{}]+", "templates/mine.jinja"),  # vLLM takes braces for the template itself
         flag="--chat-template",
+        with_model=True,
     ),
     Key(
         "ATTENTION_BACKEND",
@@ -326,7 +347,19 @@ TABLE = (
         secret=True,
         everywhere=True,
     ),
-    Key("HF_TOKEN", "Hugging Face token for gated models.", secret=True, everywhere=True),
+    Key(
+        "HF_TOKEN",
+        "Hugging Face token for gated models; servers never get it. The root `.env` comes first "
+        "for it, then the process environment, then what `hf auth login` left behind.",
+        secret=True,
+        everywhere=True,
+    ),
+    Key(
+        "HF_ENDPOINT",
+        "A mirror of the Hugging Face hub. Unset: `https://huggingface.co`.",
+        spelled(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", "https://hub.example.org"),
+        everywhere=True,
+    ),
     Key(
         "TS_AUTHKEY",
         "Tailscale auth key. `inv setup.tailscale` joins with it, without a browser.",
@@ -350,3 +383,6 @@ KEYS = {key.name: key for key in TABLE}
 
 SHAPING = tuple(key.name for key in TABLE if key.restart and not key.everywhere)
 """Keys that a running server cannot take on without a restart."""
+
+WITH_MODEL = tuple(key.name for key in TABLE if key.with_model)
+"""Keys whose values are for one model, `MODEL` itself first."""

@@ -16,12 +16,17 @@ from rich.text import Text
 
 from lifecycle.backend import PROCESS, Backend
 from lifecycle.errors import LifecycleError
+from lifecycle.files import CHECKING, FETCHING, HERE, File, Files
 from lifecycle.host import GIB, Host, Server
 from lifecycle.keys import KEYS
 from lifecycle.layers import Layer, Pull
+from lifecycle.measured import Measured, Planned
+from lifecycle.models import fit
+from lifecycle.models.seed import Order
 from lifecycle.step import Step
 from lifecycle.steps import amd, findings
 from lifecycle.steps.findings import Finding
+from lifecycle.tables.catalogue import CatalogueModel
 
 # A pipe has no width: tables keep to one that fits a page.
 for stream in (sys.stdout, sys.stderr):
@@ -41,6 +46,8 @@ MARKS = {
 """How the doctor shows a finding's state."""
 EVERY = 5.0
 """Seconds between the lines about a pull where there is no terminal."""
+SOON = 1.0
+"""The same, when there is a new reason why nothing comes."""
 COLOURS = {"ready": "green", "failed": "red", "unanswering": "red", "stopped": "dim"}
 
 
@@ -78,7 +85,7 @@ class Progress:
     def __init__(self, *, live: bool) -> None:
         self._wanted = live and err.is_terminal
         self._live: Live | None = None
-        self._layers: Layers | None = None
+        self._layers: Layers | Downloads | None = None
         self._phase = ""
         self._since = time.monotonic()
 
@@ -107,10 +114,17 @@ class Progress:
 
     def pulling(self, pull: Pull) -> None:
         """An image is on its way: bars on a terminal, a line now and then elsewhere."""
-        if self._layers is None:
+        if not isinstance(self._layers, Layers):
             self.stop()
             self._layers = Layers(live=self._wanted)
         self._layers.show(pull)
+
+    def fetching(self, files: Files) -> None:
+        """A model is on its way, shown as an image is."""
+        if not isinstance(self._layers, Downloads):
+            self.stop()
+            self._layers = Downloads(live=self._wanted)
+        self._layers.show(files)
 
     def tell(self, text: str) -> None:
         """Something a person should read before it is done."""
@@ -217,9 +231,113 @@ def so_far(pull: Pull, now: float) -> str:
     return ", ".join(told)
 
 
+def order(wanted: Order) -> None:
+    """What would be fetched, file by file, and where it goes."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("file", overflow="fold")
+    table.add_column("size", justify="right")
+    for item in wanted.items:
+        table.add_row(escape(item.path), megabytes(item.size))
+    out.print(table)
+    spared = sum(one.size for one in wanted.selection.left_out)
+    size, rest = megabytes(wanted.selection.size), megabytes(wanted.missing)
+    line(f"\n{wanted.repo.id} at {wanted.repo.sha}")
+    line(f"{len(wanted.items)} files, {size}; {rest} are still to come")
+    if wanted.selection.left_out:
+        line(f"left out: {len(wanted.selection.left_out)} files vLLM does not load, "
+             f"{megabytes(spared)}")  # fmt: skip
+    line(f"into {wanted.place.snapshot}")
+
+
+class Downloads:
+    """A model on its way: a bar a file and one for all; in a log, a line every few seconds.
+
+    Args:
+        live: draw bars where there is a terminal.
+    """
+
+    def __init__(self, *, live: bool) -> None:
+        self._told = time.monotonic()
+        self._events = 0
+        self._note = ""
+        self._tasks: dict[str, TaskID] = {}
+        self._live = _file_lines() if live and err.is_terminal else None
+        if self._live:
+            self._total = self._live.add_task("", name="total", detail="")
+            self._live.start()
+
+    def show(self, files: Files) -> None:
+        """How far it is now."""
+        for event in files.events[self._events :]:
+            err.print(Text(f"{'':>8}    {event}", style="yellow"))
+        self._events = len(files.events)
+        now = time.monotonic()
+        if self._live:
+            self._draw(self._live, files, now)
+        elif now - self._told >= (SOON if files.note not in {"", self._note} else EVERY):
+            self._told, self._note = now, files.note
+            err.print(f"{'fetch':>8}  {fetched(files, now)}", soft_wrap=True)
+
+    def stop(self) -> None:
+        """Take the bars away."""
+        if self._live:
+            self._live.stop()
+
+    def _draw(self, live: Live, files: Files, now: float) -> None:
+        # More lines than the terminal has cannot be drawn anew.
+        all_fit = len(files.files) < err.height - 2
+        for path, file in files.files.items():
+            if path not in self._tasks:
+                self._tasks[path] = live.add_task("", name=path, detail="")
+            live.update(
+                self._tasks[path], completed=file.done, total=max(1, file.total),
+                visible=all_fit or file.state in {FETCHING, CHECKING}, detail=_file(file),
+            )  # fmt: skip
+        live.update(
+            self._total, completed=files.done, total=max(1, files.total), detail=fetched(files, now)
+        )
+
+
+def _file(file: File) -> str:
+    if file.state == HERE:
+        return f"here, {megabytes(file.total)}"
+    return f"{file.state}, {megabytes(file.done)} of {megabytes(file.total)}"
+
+
+def fetched(files: Files, now: float) -> str:
+    """A model's files in a line: how many, bytes, speed, time left, and what holds it up.
+
+    Args:
+        now: seconds of the clock that the files were fed with.
+    """
+    told = [
+        f"{files.here} of {len(files.files)} files",
+        f"{megabytes(files.done)} of {megabytes(files.total)}",
+    ]
+    if files.done < files.total:
+        told.append(f"{megabytes(files.speed(now))}/s")
+    left = files.left(now)
+    if left:
+        told.append(f"{duration(left)} left")
+    return ", ".join(told) + (f" ({files.note})" if files.note else "")
+
+
+def _file_lines() -> Live:
+    return Live(
+        TextColumn("{task.fields[name]}", style="dim", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[detail]}", style="dim", markup=False),
+        console=err,
+        transient=True,
+        refresh_per_second=4,
+    )
+
+
 def megabytes(size: float) -> str:
     """Bytes as Docker tells them: powers of ten."""
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+    if size >= 1e9:
+        return f"{size / 1e9:.2f} GB"
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 or not size else f"{size / 1e3:.1f} kB"
 
 
 def _layer_lines() -> Live:
@@ -317,6 +435,114 @@ def _cells(backend: Backend, server: Server) -> list[str]:
     memory = f"{server.memory / GIB:.1f} GiB" if server.memory else ""
     age = duration(time.time() - server.since)
     return [backend.name, phase + again, *known, runtime, str(server.pid or ""), memory, age]
+
+
+def memory(found: Measured, planned: Planned | None = None) -> None:
+    """What a start took, in vLLM's own figures, and how far an estimate was off."""
+    sizes = []
+    if found.weights is not None:
+        told = f" (planned {_gib(planned.weights)})" if planned and planned.weights else ""
+        sizes.append(f"weights {_gib(found.weights)} GiB{told}")
+    if found.overhead is not None:
+        sizes.append(f"everything else {_gib(found.overhead)} GiB")
+    if found.budget is not None:
+        sizes.append(f"of {_gib(found.budget)} GiB in all")
+    each = f"on each of {found.cards} cards: " if found.cards > 1 else ""
+    if sizes:
+        line(f"memory    {each}{', '.join(sizes)}")
+    if found.kv_tokens is not None:
+        size = "" if found.kv_available is None else f"{_gib(found.kv_available)} GiB = "
+        line(f"KV cache  {size}{found.kv_tokens:,} tokens{_off(found.kv_tokens, planned)}")
+    if found.concurrency is not None and found.at_length is not None:
+        line(
+            f"          {found.concurrency:.1f} requests of full length "
+            f"({found.at_length:,} tokens) at once"
+        )
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f}"
+
+
+def _off(tokens: int, planned: Planned | None) -> str:
+    if planned is None or planned.kv_tokens is None:
+        return ""
+    off = f", {100 * (planned.kv_tokens - tokens) / tokens:+.1f} %" if tokens else ""
+    return f" (planned {planned.kv_tokens:,}{off.replace('-', '−')})"  # noqa: RUF001
+
+
+def models(rows: list[tuple[CatalogueModel, bool, fit.Plan]], on: fit.Card) -> None:
+    """The catalogue, and what of it a card can run.
+
+    Args:
+        rows: a model, whether it is on this disk, and the plan for it.
+    """
+    free = "" if on.free is None else f", {_gib(on.free)} GiB of it free"
+    line(f"For {on.name or on.gpu}: {_gib(on.total)} GiB{free}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("name", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    for name in ("here", "licence", "longest context"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("for")
+    for row, here, plan in rows:
+        cells = (f"{row.size / 1e9:.1f} GB", "yes" if here else "", row.license + "*" * row.gated)
+        table.add_row(escape(row.name), *cells, _room(row, plan, on), escape(row.about))
+    out.print(table)
+    note("*: accept it on the model's page first, and set HF_TOKEN= in .env")
+
+
+def plan(found: fit.Plan, on: fit.Card, backend: Backend) -> None:
+    """The sum, the verdict, and what would fit instead."""
+    named = f", backend {backend.name}" if on.gpu == backend.gpu else ""
+    place = (on.name or f"a card of {_gib(on.total)} GiB") + named
+    out.print(f"[bold]{escape(found.model)}[/] on {escape(place)}\n")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_column(style="dim", overflow="fold")
+    for one in found.lines:
+        table.add_row(f"{one.bytes / GIB:.2f} GiB", one.label, escape(one.note))
+    out.print(table)
+    out.print(f"\n{_tokens(found)}")
+    colour = {fit.FITS: "green", fit.FITS_WITH: "yellow"}.get(found.verdict, "red")
+    out.print(f"\n[bold {colour}]{found.verdict}[/]{escape(_verdict(found))}", soft_wrap=True)
+    for text in found.blocked:
+        out.print(f"  [red]{escape(text)}[/]", soft_wrap=True)
+    for other in found.alternatives:
+        out.print(f"  [green]→[/] {escape(other.says)}", soft_wrap=True)
+    for text in (*found.cautions, *found.notes):
+        out.print(f"  [dim]{escape(text)}[/]", soft_wrap=True)
+
+
+def _tokens(found: fit.Plan) -> str:
+    """What a token takes, and how many fit: exactly, or from here to there."""
+    low, high = found.tokens_range
+    each = f"{found.token_bytes / 1024:.0f} KiB of KV cache a token"
+    if not found.tokens:
+        return f"{each}: none fit"
+    range_ = f" ({low:,} to {high:,})" if low != high else ""
+    return f"{each}: room for {found.tokens:,} tokens{range_}"
+
+
+def _verdict(found: fit.Plan) -> str:
+    if found.verdict == fit.DOES_NOT_FIT:
+        return f": {_gib(found.missing)} GiB are missing" if found.missing else ""
+    said = " ".join(f"{key}={value}" for key, value in found.settings.items())
+    many = "request" if found.requests == 1 else "requests"
+    how = f"{found.length:,} tokens a request, {found.requests} such {many} at once"
+    longest = f"; the longest that fits: {found.longest:,}" if found.longest > found.length else ""
+    short = f"; as wanted it lacks {_gib(found.missing)} GiB" if found.missing else ""
+    return (f" ({said})" if said else "") + f": {how}{longest}{short}"
+
+
+def _room(row: CatalogueModel, plan: fit.Plan, on: fit.Card) -> str:
+    """The longest context of a model, or why there is none."""
+    if plan.blocked or on.gpu not in row.gpus:
+        return "[red]not on this hardware[/]"
+    if plan.verdict == fit.DOES_NOT_FIT:
+        return "[red]does not fit[/]"
+    return f"[green]{'' if plan.exact else 'about '}{plan.longest:,}[/]"
 
 
 def checkup(

@@ -1,9 +1,11 @@
 """The one place that changes a machine: it applies steps, and looks again after each."""
 
+import os
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lifecycle.errors import CommandFailed, RestartNeeded, ServerDied, StepFailed
+from lifecycle.files import Files
 from lifecycle.host import Host
 from lifecycle.layers import Pull
 from lifecycle.paths import Paths
@@ -11,16 +13,21 @@ from lifecycle.runtimes import ready, runtime
 from lifecycle.shell import Shell
 from lifecycle.step import (
     Action,
+    AskHub,
     AwaitReady,
     Command,
     Download,
     EditFile,
     PullImage,
     Remove,
+    SeedModel,
     Step,
     StopServer,
     WriteFile,
 )
+
+if TYPE_CHECKING:
+    from lifecycle.hub.client import Hub
 
 
 class Display(Protocol):
@@ -34,6 +41,9 @@ class Display(Protocol):
 
     def pulling(self, pull: Pull) -> None:
         """An image is on its way: its layers and how far they are."""
+
+    def fetching(self, files: Files) -> None:
+        """A model is on its way: its files and how far they are."""
 
     def tell(self, text: str) -> None:
         """Something a person should read before it is done."""
@@ -109,6 +119,14 @@ class Runner:
                 from lifecycle import engine
 
                 engine.pull(reference, self._display.pulling)
+            case AskHub(repo, revision):
+                from lifecycle.models import figures
+
+                figures.learn(self._hub(), self._paths, repo, revision)
+            case SeedModel(repo, revision):
+                from lifecycle.models import seed
+
+                seed.bring(self._hub(), repo, revision, self._paths, self._display.fetching)
             case StopServer(backend, name):
                 runtime(name).down(backend, self._paths, self._shell)
             case AwaitReady():
@@ -132,6 +150,11 @@ class Runner:
 
     def _line(self, line: str) -> None:
         self._display.progress("", line)
+
+    def _hub(self) -> "Hub":
+        from lifecycle.hub import client
+
+        return client.connect(self._paths.root, os.environ, self._display.tell)
 
     def _hand_over(self, command: Command) -> None:
         if self._shell.dry:

@@ -119,6 +119,30 @@ class PullImage:
 
 
 @dataclass(frozen=True)
+class AskHub:
+    """What the planner needs to know of a model on the hub: kilobytes."""
+
+    repo: str
+    revision: str
+
+    def __str__(self) -> str:
+        """What `--dry` shows."""
+        return f"ask the hub for the figures of {self.repo} at {self.revision}"
+
+
+@dataclass(frozen=True)
+class SeedModel:
+    """A model to fetch from the hub, as far as it is not here."""
+
+    repo: str
+    revision: str
+
+    def __str__(self) -> str:
+        """What `--dry` shows."""
+        return f"fetch {self.repo} at {self.revision} from the hub"
+
+
+@dataclass(frozen=True)
 class StopServer:
     """A server of ours that must go before another can take its place."""
 
@@ -150,7 +174,18 @@ class AwaitReady:
         return f"wait until {self.url}/v1/models lists {self.model} and a generation came back"
 
 
-Action = Command | WriteFile | EditFile | Download | Remove | PullImage | StopServer | AwaitReady
+Action = (
+    Command
+    | WriteFile
+    | EditFile
+    | Download
+    | Remove
+    | PullImage
+    | AskHub
+    | SeedModel
+    | StopServer
+    | AwaitReady
+)
 
 
 def nothing_to_tell(_: Host) -> str:

@@ -63,7 +63,7 @@ def backends(root: Path = ROOT) -> list[str]:
 
 
 def read_files(backend: str, root: Path) -> dict[str, str]:
-    """Return the values of the backend's file under those of the root `.env`."""
+    """Return the values of the backend's files under those of the root `.env`."""
     values: dict[str, str | None] = {}
     if backend:
         path = root / "env" / f"{backend}.env"
@@ -71,7 +71,10 @@ def read_files(backend: str, root: Path) -> dict[str, str]:
             known = ", ".join(backends(root))
             raise NoTargetError(f"env/{backend}.env does not exist; the backends are: {known}")
         values |= dotenv_values(path, interpolate=False)
-    values |= dotenv_values(root / ".env", interpolate=False)
+        # What `inv switch` chose. An empty value here takes that of the backend's file away.
+        values |= dotenv_values(root / "env" / "local" / path.name, interpolate=False)
+    machine = dotenv_values(root / ".env", interpolate=False)
+    values |= {key: value for key, value in machine.items() if value}
     return {key: value for key, value in values.items() if value}
 
 

@@ -22,9 +22,13 @@ def places() -> Paths:
     return paths({key: setting.text for key, setting in shared.items()}, ROOT)
 
 
-def load(name: str) -> Backend:
-    """One backend by its name."""
-    return backends.load(name, ROOT, os.environ)
+def load(name: str, chosen: str | None = None) -> Backend:
+    """One backend by its name.
+
+    Args:
+        chosen: taken for the text of its override; unset: what the file says.
+    """
+    return backends.load(name, ROOT, os.environ, chosen)
 
 
 def readable() -> list[Backend]:

@@ -6,23 +6,37 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from lifecycle.cmd.command import command, shell_for
+from lifecycle.cmd.command import GPU_HELP, command, shell_for
 
 if TYPE_CHECKING:
     from lifecycle.backend import Backend
     from lifecycle.host import Server
-    from lifecycle.machine import Here
     from lifecycle.paths import Paths
     from lifecycle.shell import Shell
 
-GPU_HELP = "a backend (a file in env/), cpu, cuda, rocm, or auto"
 RUNTIME_HELP = "venv or docker; unset: RUNTIME= of the backend"
 
 
-@command(help={"gpu": GPU_HELP, "runtime": RUNTIME_HELP})
-def up(context: Context, gpu: str = "auto", runtime: str = "") -> None:
+@command(help={
+    "gpu": GPU_HELP,
+    "runtime": RUNTIME_HELP,
+    "model": "the model to serve from now on, as inv switch does; unset: MODEL= of the backend",
+    "force": "also a model that does not fit by our reckoning",
+})  # fmt: skip
+def up(
+    context: Context, gpu: str = "auto", runtime: str = "", model: str = "", *, force: bool = False
+) -> None:
     """Start a server and wait until it answers; does only what is still to be done."""
-    _up(context, gpu, runtime)
+    if model:
+        from lifecycle.cmd import choose, switch
+        from lifecycle.cmd.exchange import Way
+
+        backend = choose.to_start(gpu)[0]
+        if runtime:
+            backend = backend.with_setting("RUNTIME", runtime, "--runtime")
+        switch.to(context, model, backend, way=Way(force=force))
+        return
+    _up(context, gpu, runtime, force=force)
 
 
 @command(help={"gpu": GPU_HELP + "; unset: all of this checkout"})
@@ -56,7 +70,7 @@ def status(context: Context, gpu: str = "", *, json: bool = False, verbose: bool
     """Show every backend: phase, model, endpoint, memory, uptime."""
     del context
     from lifecycle import report
-    from lifecycle.cmd import choose
+    from lifecycle.cmd import choose, measure
 
     some = [choose.to_start(gpu)[0]] if gpu else choose.readable()
     rows = choose.states(some, choose.places())
@@ -67,8 +81,9 @@ def status(context: Context, gpu: str = "", *, json: bool = False, verbose: bool
         return
     report.servers(rows, _vram(rows))
     if verbose:
-        for backend, _ in rows:
+        for backend, server in rows:
             report.settings(backend)
+            measure.running(backend, server, choose.places())
 
 
 @command(help={
@@ -95,9 +110,13 @@ def logs(context: Context, gpu: str = "auto", *, follow: bool = False, lines: in
         raise CommandFailed(f"this command failed (exit {code}): {Command(argv)}")
 
 
-def _up(context: Context, gpu: str, runtime: str, *, again: bool = False) -> None:
-    from lifecycle import report, tables
-    from lifecycle.cmd import choose
+def _up(
+    context: Context, gpu: str, runtime: str, *, again: bool = False, force: bool = False
+) -> None:
+    from lifecycle import facts, report, tables
+    from lifecycle.backend import LOCAL
+    from lifecycle.cmd import choose, start
+    from lifecycle.cmd.exchange import Exchange, Way
     from lifecycle.machine import Here
 
     where, shell = choose.places(), shell_for(context)
@@ -109,52 +128,27 @@ def _up(context: Context, gpu: str, runtime: str, *, again: bool = False) -> Non
         report.note(why)
     tables.serving.require_served(backend.gpu, backend.runtime)
     with shell.lock(where.run(backend.name) / "up.lock", report.note):
-        # Read only now: another `up` may have made the key while we waited.
-        backend, made = _with_key(backend, choose.load(backend.name))
-        worked = _apply(backend, where, here, made, again=again)
+        # Again: another inv may have made the key or switched the model while we waited.
+        backend = choose.load(backend.name)
+        if runtime:
+            backend = backend.with_setting("RUNTIME", runtime, "--runtime")
+        if backend.settings["MODEL"].source.startswith(LOCAL):
+            # Who edits MODEL= in the tracked file would else wonder why nothing happens.
+            source = f"{LOCAL}/{backend.name}.env"
+            report.note(f"MODEL={backend.model} was chosen by inv switch, in {source}")
+        backend, made = start.with_key(backend)
+        runs = facts.server.look(backend, where)
+        if runs.alive and runs.launch.settings.get("MODEL", backend.model) != backend.model:
+            way = Way(force=force)
+            worked = Exchange(backend, where, here, runs, way=way).perform(made)
+        else:
+            host, worked = start.prepare(backend, where, here, made, force=force)
+            worked = start.start(backend, where, here, host, again=again) or worked
     if shell.dry:
         return
     if not worked:
         report.note(f"{backend.name} runs as wanted; nothing to do")
     report.endpoint(backend)
-
-
-def _apply(backend: "Backend", where: "Paths", machine: "Here", made: str, *, again: bool) -> bool:
-    from lifecycle import facts, report
-    from lifecycle.cmd.tools import tools
-    from lifecycle.runner import Runner
-    from lifecycle.steps import secrets as secret_steps
-    from lifecycle.steps import serve
-
-    shell = machine.shell
-    progress = report.Progress(live=not shell.dry)
-    runner = Runner(where, shell, lambda: facts.gather(backend, where, machine.again()), progress)
-    host = facts.gather(backend, where, machine.again())
-    # As bytes: reading as text would change Windows line ends.
-    text = where.secrets.read_bytes().decode() if where.secrets.exists() else ""
-    try:
-        plan = secret_steps.steps(where, text, made)
-        plan += serve.prepare(backend, where, host, tools(shell, backend, host))
-        worked = runner.apply(plan, host)
-        host = facts.gather(backend, where, machine.again()) if worked else host
-        start = serve.start(backend, where, host, again=again)
-        if any(step.missing(host) for step in start):
-            for text in serve.notes(backend, host):
-                report.note(text)
-        return runner.apply(start, host) or worked
-    finally:
-        progress.stop()
-
-
-def _with_key(backend: "Backend", fresh: "Backend") -> tuple["Backend", str]:
-    """The backend with its key, and the key to write down when it is new."""
-    if fresh.api_key:
-        found = fresh.settings["VLLM_API_KEY"]
-        return backend.with_setting("VLLM_API_KEY", found.text, found.source), ""
-    import secrets
-
-    new = f"sk-local-{secrets.token_urlsafe(32)}"
-    return backend.with_setting("VLLM_API_KEY", new, ".env"), new
 
 
 def _stop(backend: str, where: "Paths", shell: "Shell") -> bool:

@@ -1,18 +1,28 @@
-"""Where a backend's model is, and whether it can be served."""
+"""Where a backend's model is, whether it can be served, and its figures for the planner."""
 
-import os
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from lifecycle import tables
-from lifecycle.backend import REPO_ID, Backend, nearest
+from lifecycle.backend import Backend
+from lifecycle.errors import ModelUnavailable
 from lifecycle.host import Weights
-from lifecycle.models import folder
+from lifecycle.model import Model
+from lifecycle.models import cache, figures, folder, source
+from lifecycle.models.figures import Loaded
+from lifecycle.models.source import Source
 from lifecycle.paths import Paths
 
 
 def look(backend: Backend, paths: Paths) -> Weights:
     """Find `MODEL`: a packaged model, a folder, or a repo in the Hugging Face cache."""
+    found, hub = _find(backend, paths), source.of(backend)
+    asked = hub is not None and figures.asked(paths, hub.repo, hub.revision)
+    return replace(found, model=_figures(found, backend, paths), asked=asked)
+
+
+def _find(backend: Backend, paths: Paths) -> Weights:
     model = backend.model
     packaged = tables.serving.packaged_models().get(model)
     if packaged:
@@ -22,20 +32,12 @@ def look(backend: Backend, paths: Paths) -> Weights:
     local = _local(model, paths)
     if local:
         return _weights(local, local, folder.problem(local))
-    if REPO_ID.fullmatch(model):
-        return _cached(model, paths)
-    near = nearest(model, tables.serving.packaged_models(), " Did you mean MODEL={}?")
-    return Weights(problem=f"there is no folder and no known model called {model}.{near}")
-
-
-def caches(paths: Paths) -> list[Path]:
-    """Hugging Face caches, ours first.
-
-    https://huggingface.co/docs/huggingface_hub/guides/manage-cache
-    """
-    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
-    theirs = os.environ.get("HF_HUB_CACHE") or f"{home}/hub"
-    return [paths.models / "hub", Path(theirs).expanduser()]
+    hub = source.of(backend)
+    if hub:
+        return _cached(hub, paths)
+    near = tables.catalogue.nearest(model)
+    meant = f" Did you mean {' or '.join(near)}?" if near else ""
+    return Weights(problem=f"there is no folder and no known model called {model}.{meant}")
 
 
 def _local(model: str, paths: Paths) -> Path | None:
@@ -45,27 +47,41 @@ def _local(model: str, paths: Paths) -> Path | None:
     return inside if (inside / "config.json").is_file() else None
 
 
-def _cached(model: str, paths: Paths) -> Weights:
-    for cache in caches(paths):
-        repo = cache / f"models--{model.replace('/', '--')}"
-        snapshot = _snapshot(repo)
-        if snapshot:
-            return _weights(snapshot, repo, folder.problem(snapshot))
-    looked = " and ".join(str(cache) for cache in caches(paths))
-    return Weights(problem=f"{model} is in no Hugging Face cache (looked in {looked})")
+def _cached(hub: Source, paths: Paths) -> Weights:
+    """The first complete snapshot that will do."""
+    places = [place for one in hub.revisions if (place := cache.find(paths, hub.repo, one))]
+    found = [
+        _weights(place, place.parent.parent, cache.problem(place))
+        for place in dict.fromkeys(places)
+    ]
+    best = next((one for one in found if not one.problem), next(iter(found), None))
+    if best:
+        return best
+    looked = " and ".join(str(one) for one in cache.caches(paths))
+    return Weights(problem=f"{hub.repo} is in no Hugging Face cache (looked in {looked})")
 
 
-def _snapshot(repo: Path) -> Path | None:
+def _figures(found: Weights, backend: Backend, paths: Paths) -> Model | None:
+    """From the nearest to the farthest; None where nobody knows them, or they cannot be read."""
+    how = Loaded(backend.get("DTYPE"), backend.get("QUANTIZATION"))
     try:
-        revision = (repo / "refs" / "main").read_text().strip()
-    except OSError:
+        if found.path and not found.problem:
+            return figures.of_folder(found.path, backend.model, how)
+        hub = source.of(backend)
+        learned = figures.of_hub(paths, hub.repo, hub.revision, how) if hub else None
+        return learned or figures.of_catalogue(backend.model, backend.get("REVISION"))
+    except (ModelUnavailable, OSError):
+        # vLLM may know a kind of model that the planner does not.
         return None
-    return repo / "snapshots" / revision
 
 
 def _weights(path: Path, root: Path, problem: str) -> Weights:
     if problem:
         return Weights(path=path, root=root, problem=problem)
-    seconds = (path / "config.json").stat().st_mtime
+    # Mistral's own format may come without a config.json.
+    config = next(
+        file for name in (folder.CONFIG, folder.PARAMS) if (file := path / name).is_file()
+    )
+    seconds = config.stat().st_mtime
     written = datetime.fromtimestamp(seconds).astimezone().isoformat(timespec="seconds")
     return Weights(path=path, root=root, size=folder.size(path), written=written)

@@ -5,18 +5,31 @@ from lifecycle.backend import Backend
 from lifecycle.errors import NotSupported
 from lifecycle.host import Host, Launch
 from lifecycle.keys import SHAPING
+from lifecycle.models.fit import Plan
 from lifecycle.paths import Paths
 from lifecycle.runtimes import launch
 from lifecycle.step import Action, AwaitReady, Step, StopServer
-from lifecycle.steps import cpu, docker, libraries, serve_arguments, venv, weights
+from lifecycle.steps import cpu, docker, fit, libraries, serve_arguments, venv, weights
 from lifecycle.steps.venv import Tools
 
 COMPARED = SHAPING
 """Keys that a running server cannot take on without a restart."""
 
 
-def prepare(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
+def prepare(  # noqa: PLR0913 - the two by name are about the plan
+    backend: Backend,
+    paths: Paths,
+    host: Host,
+    tools: Tools,
+    *,
+    measured: int | None = None,
+    force: bool = False,
+) -> list[Step]:
     """Everything but the start itself.
+
+    Args:
+        measured: bytes of overhead an earlier start like this one took.
+        force: also what does not fit.
 
     Raises:
         NotSupported: no row of `support.toml` covers this hardware and runtime, or no Linux.
@@ -25,7 +38,10 @@ def prepare(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[St
     require_linux(host)
     # What only a person can mend comes before anything that takes minutes, and the machine before
     # the model: nobody should fetch 16 GB for a card that is not there.
-    plan = [*_machine(backend, paths, host, tools), *weights.present(backend)]
+    plan = [*_machine(backend, paths, host, tools), *weights.known(backend, host)]
+    if not (force or unchanged(backend, host)):
+        plan += fit.steps(backend, measured=measured)
+    plan += weights.present(backend, host)
     if backend.runtime == "docker":
         plan += docker.fetch(backend, host)
     if backend.runtime == "venv" or weights.needs_engine(backend, host):
@@ -55,16 +71,32 @@ def require_linux(host: Host) -> None:
         )
 
 
-def start(backend: Backend, paths: Paths, host: Host, *, again: bool = False) -> list[Step]:
+def unchanged(backend: Backend, host: Host) -> bool:
+    """A server runs, ready or on its way, and as it is wanted."""
+    return host.server.alive and not launch.differences(
+        host.server.launch, launched(backend, host)
+    )
+
+
+def start(
+    backend: Backend,
+    paths: Paths,
+    host: Host,
+    *,
+    again: bool = False,
+    planned: Plan | None = None,
+) -> list[Step]:
     """The port is free, the server runs as wanted, and it answered.
 
     Args:
         again: not the process that runs now, but a new one.
+        planned: chooses the context, where nobody did. A server that runs keeps the one it has.
     """
     asked = again and host.server.alive
     wanted = launched(backend, host)
-    coming = host.server.alive and not asked and not launch.differences(host.server.launch, wanted)
-    begin = () if coming else (*_stop(backend, host), *_start(backend, paths, host, wanted))
+    coming = unchanged(backend, host) and not asked
+    told = fit.with_length(backend, planned)
+    begin = () if coming else (*_stop(backend, host), *_start(told, paths, host, wanted))
     ready = AwaitReady(
         backend.name, backend.runtime, backend.url, backend.served_name, backend.api_key,
         stall=float(backend.get("START_STALL_SECONDS")),

@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 from lifecycle import tables
-from lifecycle.backend import REPO_ID, Backend
+from lifecycle.backend import Backend
 from lifecycle.errors import ModelUnavailable
 from lifecycle.host import Host
-from lifecycle.models import convert_gguf
+from lifecycle.models import convert_gguf, source
+from lifecycle.models.source import Source
 from lifecycle.paths import Paths
-from lifecycle.step import Action, Command, Remove, Step, WriteFile
-from lifecycle.steps import disk
+from lifecycle.step import Action, AskHub, Command, Remove, SeedModel, Step, WriteFile
+from lifecycle.steps import disk, fit
 from lifecycle.steps.venv import Tools
 from lifecycle.tables.serving import Engine, PackagedModel
 
@@ -39,22 +40,48 @@ def needs_engine(backend: Backend, host: Host) -> bool:
     return backend.model in tables.serving.packaged_models() and bool(host.weights.problem)
 
 
-def present(backend: Backend) -> list[Step]:
-    """A model that we cannot make is here."""
-    packaged = tables.serving.packaged_models()
-    if backend.model in packaged:
+def known(backend: Backend, host: Host) -> list[Step]:
+    """The figures of a model on the hub are known, before anything large of it is fetched."""
+    hub = _hub(backend, host)
+    if hub is None or not host.weights.problem:
         return []
-    others = f"set MODEL= to a local folder, or to one of: {', '.join(packaged)}."
-    hub = f".venv/bin/uvx --from huggingface_hub hf download {backend.model}"
-    fetch = f"Fetch it with: {hub}\nor " if REPO_ID.fullmatch(backend.model) else ""
+    return [
+        Step(
+            name=f"the figures of {backend.model} are known",
+            # Nobody need know them for a model that is here; and some no planner can read.
+            missing=lambda now: (
+                "" if fit.model(backend, now) or now.weights.asked else "the hub was not asked yet"
+            ),
+            actions=(AskHub(hub.repo, hub.revision),),
+            phase="plan",
+        )
+    ]
+
+
+def present(backend: Backend, host: Host) -> list[Step]:
+    """A model that comes in no package is here, and can be loaded; one of the hub is fetched."""
+    if backend.model in tables.serving.packaged_models():
+        return []
+    hub = _hub(backend, host)
+    actions = (SeedModel(hub.repo, hub.revision),) if hub else ()
+    names = ", ".join(tables.serving.packaged_models())
     step = Step(
         name=f"the model {backend.model} is here",
-        missing=lambda host: host.weights.problem,
-        fix=fetch + others,
+        missing=lambda now: now.weights.problem,
+        actions=actions,
+        fix=f"Set MODEL= to a local folder, to a repo on the hub, or to one of: {names}. "
+        "See what is known: inv models",
         phase="model",
         failure=ModelUnavailable,
+        by=f"inv seed-models --gpu {backend.name}" if actions else "",
     )
     return [step]
+
+
+def _hub(backend: Backend, host: Host) -> Source | None:
+    """Where to fetch it; not what a person put into a folder of his own."""
+    own = host.weights.path is not None and host.weights.path == host.weights.root
+    return None if own else source.of(backend)
 
 
 def _conversion(

@@ -45,7 +45,7 @@ class Checkout:
         for name in COPIED:
             source = ROOT / name
             if source.is_dir():
-                ignore = shutil.ignore_patterns("__pycache__")
+                ignore = shutil.ignore_patterns("__pycache__", "local")  # nobody's own choice
                 shutil.copytree(source, root / name, ignore=ignore)
             else:
                 shutil.copy2(source, root / name)

@@ -140,6 +140,17 @@ def test_a_server_that_hangs_is_one_message() -> None:
     assert "does not answer" in done.stderr
 
 
+def test_the_model_that_was_switched_to_is_the_one_to_test(tmp_path: Path) -> None:
+    local = tmp_path / "env" / "local"
+    local.mkdir(parents=True)
+    own = "PORT=8000\nMODEL=old\nMAX_MODEL_LEN=4096\n"
+    (tmp_path / "env" / "cpu.env").write_text(own)
+    (local / "cpu.env").write_text("MODEL='/models/the new'\nMAX_MODEL_LEN=\n")
+    (tmp_path / ".env").write_text(f"VLLM_API_KEY={KEY}\nMODEL=\n")
+    target = read_target({"SMOKE_BACKEND": "cpu"}, tmp_path)
+    assert (target.model, target.max_model_len) == ("the new", "")
+
+
 def test_a_missing_key_is_one_message(tmp_path: Path) -> None:
     # Asked in a folder where no `.env` can help out.
     (tmp_path / "env").mkdir()

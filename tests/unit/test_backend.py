@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from lifecycle import backend as backends
-from lifecycle.backend import DEFAULT, PROCESS
+from lifecycle.backend import DEFAULT, PROCESS, Setting
 from lifecycle.errors import ConfigError
 from lifecycle.host import GIB
 from lifecycle.paths import ROOT
@@ -17,7 +17,8 @@ SHIPPED = backends.names(ROOT)
 @pytest.fixture
 def shipped(checkout: Checkout) -> Checkout:
     """The env files of this repository, without the developer's own `.env`."""
-    shutil.copytree(ROOT / "env", checkout.root / "env", dirs_exist_ok=True)
+    ignored = shutil.ignore_patterns("local")
+    shutil.copytree(ROOT / "env", checkout.root / "env", dirs_exist_ok=True, ignore=ignored)
     return checkout
 
 
@@ -76,9 +77,11 @@ def test_the_runtime_follows_the_hardware_unless_it_is_set(
 
 @pytest.mark.parametrize(
     ("model", "served"),
-    [("smollm2", "smollm2"), ("Qwen/Qwen3-8B", "Qwen3-8B"), ("/models/mine/", "mine")],
+    [("smollm2", "smollm2"), ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B"), ("/models/mine/", "mine")],
 )
-def test_the_served_name_is_the_last_part_of_the_model(model: str, served: str) -> None:
+def test_the_served_name_is_the_repo_id_or_the_last_part_of_the_path(
+    model: str, served: str
+) -> None:
     assert backend(MODEL=model).served_name == served
     assert backend(MODEL=model, SERVED_NAME="own").served_name == "own"
 
@@ -112,6 +115,71 @@ def test_a_backend_shows_no_value_in_its_repr() -> None:
 def test_the_nearest_word_is_named_only_when_one_is_near() -> None:
     assert backends.nearest("MODLE", ["MODEL", "PORT"], "Did you mean {}?") == "Did you mean MODEL?"
     assert backends.nearest("zzz", ["MODEL", "PORT"], "Did you mean {}?") == ""
+
+
+CHOSEN = "# by inv switch\nMODEL=other\nMAX_MODEL_LEN=\nDTYPE=\nTOOL_PARSER=mistral\n"
+OWN = "GPU=cpu\nPORT=8000\nMODEL=m\nMAX_MODEL_LEN=16\nDTYPE=float16\nMAX_NUM_SEQS=1\n"
+
+
+def test_the_override_beats_the_backends_file_and_is_beaten_by_the_rest(checkout: Checkout) -> None:
+    checkout.env("cpu", OWN).env("local/cpu", CHOSEN)
+    settings = checkout.load().settings
+    won = {key: (one.text, one.source) for key, one in settings.items()}
+    assert won["MODEL"] == ("other", "env/local/cpu.env:2")
+    assert won["TOOL_PARSER"] == ("mistral", "env/local/cpu.env:5")
+    assert won["MAX_NUM_SEQS"] == ("1", "env/cpu.env:6")
+    checkout.secrets("TOOL_PARSER=hermes\n")
+    assert checkout.load().get("TOOL_PARSER") == "hermes"
+    assert checkout.load(MODEL="third").model == "third"
+
+
+def test_an_empty_value_of_the_override_takes_that_of_the_backends_file_away(
+    checkout: Checkout,
+) -> None:
+    checkout.env("cpu", OWN).env("local/cpu", CHOSEN)
+    one = checkout.load()
+    assert "MAX_MODEL_LEN" not in one.settings
+    assert one.settings["DTYPE"] == Setting("auto", DEFAULT)
+    # Further up an empty value takes nothing away.
+    checkout.secrets("TOOL_PARSER=\n")
+    assert checkout.load(TOOL_PARSER="").get("TOOL_PARSER") == "mistral"
+
+
+def test_an_override_is_no_backend_and_is_for_its_own_only(checkout: Checkout) -> None:
+    checkout.env("local/cpu", CHOSEN).env("local/gone", CHOSEN).env("x", CUDA)
+    assert backends.names(checkout.root) == ["cpu", "x"]
+    assert checkout.load("x").model == "a/b"
+
+
+def test_a_text_can_stand_for_the_override(checkout: Checkout) -> None:
+    checkout.env("cpu", OWN).env("local/cpu", CHOSEN)
+    assert backends.load("cpu", checkout.root, {}, "").model == "m"
+    one = backends.load("cpu", checkout.root, {}, "MODEL=new\n").settings["MODEL"]
+    assert (one.text, one.source) == ("new", "env/local/cpu.env:1")
+
+
+@pytest.mark.parametrize("line", ["PORT=8001", "GPU=cuda", "EXTRA_ARGS=--seed 1", "PORT="])
+def test_an_override_holds_only_what_goes_with_a_model(checkout: Checkout, line: str) -> None:
+    checkout.env("local/cpu", f"MODEL=m\n{line}\n")
+    key = line.partition("=")[0]
+    with pytest.raises(ConfigError, match=f"env/local/cpu.env:2: {key} does not belong") as caught:
+        checkout.load()
+    assert caught.value.fix == f"Move the line {key}=… to env/cpu.env."
+
+
+def test_an_override_without_a_model_is_a_mistake(checkout: Checkout) -> None:
+    checkout.env("local/cpu", "MODEL=\n")
+    with pytest.raises(ConfigError, match=r"env/local/cpu\.env:1: MODEL has no value") as caught:
+        checkout.load()
+    assert "delete env/local/cpu.env" in caught.value.fix
+
+
+def test_a_key_of_other_hardware_in_the_override_is_a_mistake_too(checkout: Checkout) -> None:
+    checkout.env("local/cpu", "MODEL=m\nKV_CACHE_DTYPE=fp8\n")
+    with pytest.raises(ConfigError, match=r"env/local/cpu\.env:2: KV_CACHE_DTYPE does not hold"):
+        checkout.load()
+    checkout.env("local/cpu", "MODEL=m\nKV_CACHE_DTYPE=\n")
+    assert checkout.load().model == "m"
 
 
 CUDA = "GPU=cuda\nPORT=8001\nMODEL=a/b\n"

@@ -9,7 +9,7 @@ import pytest
 from invoke import Config, Context, Exit
 
 from lifecycle import facts
-from lifecycle.cmd import choose, server
+from lifecycle.cmd import choose, server, start
 from lifecycle.cmd import tools as engine_tools
 from lifecycle.host import Host, Server, Venv, Weights
 from lifecycle.steps.venv import Tools
@@ -193,9 +193,9 @@ def test_logs_before_any_start_say_so(machine: dict[str, Host], capsys: Captured
 
 def test_a_key_is_made_only_when_there_is_none() -> None:
     none = backend(VLLM_API_KEY="")
-    kept, new = server._with_key(none, backend())
+    kept, new = start.with_key(backend())
     assert (kept.api_key, kept.settings["VLLM_API_KEY"].source, new) == (KEY, "a test", "")
-    made, new = server._with_key(none, none)
+    made, new = start.with_key(none)
     assert made.api_key == new
     assert new.startswith("sk-local-")
     assert len(new) > 40
@@ -204,6 +204,6 @@ def test_a_key_is_made_only_when_there_is_none() -> None:
 def test_two_made_keys_differ() -> None:
     def new() -> str:
         none = backend(VLLM_API_KEY="")
-        return server._with_key(none, none)[1]
+        return start.with_key(none)[1]
 
     assert new() != new()

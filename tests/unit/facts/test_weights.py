@@ -8,8 +8,9 @@ import pytest
 from lifecycle import tables
 from lifecycle.facts import weights
 from lifecycle.host import Weights
+from lifecycle.models import cache
 from tests.unit.given import Checkout, backend
-from tests.unit.models.folder import make, seal
+from tests.unit.models.folder import make, seal, weights_of
 
 REPO = "Qwen/Qwen3-8B"
 PACKAGED = "smollm2-135m-instruct"
@@ -48,7 +49,7 @@ def test_a_packaged_model_that_is_not_there_is_a_problem_with_a_place(checkout: 
 
 def test_a_packaged_model_that_was_changed_is_a_problem(checkout: Checkout) -> None:
     place = seal(make(checkout.paths.models / PACKAGED), MADE_FROM)
-    (place / "model.safetensors").write_bytes(b"other")
+    (place / "model.safetensors").write_bytes(weights_of("another"))
     assert "sha256 differs" in look(checkout, PACKAGED).problem
 
 
@@ -92,7 +93,7 @@ def test_a_repo_is_found_in_the_cache_of_hf_home(
     repo = cached(tmp_path / "hf" / "hub")
     found = look(checkout, REPO)
     assert (found.path, found.root) == (repo / "snapshots" / "abc123", repo)
-    assert (found.problem, found.size) == ("", 2 + len("weights of model.safetensors"))
+    assert (found.problem, found.size) == ("", 2 + len(weights_of("model.safetensors")))
 
 
 def test_our_own_cache_comes_first(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,13 +111,13 @@ def test_a_repo_whose_download_was_not_finished_is_a_problem(checkout: Checkout)
 def test_a_repo_in_no_cache_names_where_it_was_looked_for(checkout: Checkout) -> None:
     found = look(checkout, REPO)
     assert found.path is None
-    for cache in weights.caches(checkout.paths):
-        assert str(cache) in found.problem
+    for one in cache.caches(checkout.paths):
+        assert str(one) in found.problem
 
 
 def test_a_misspelled_name_names_the_nearest_one(checkout: Checkout) -> None:
     problem = look(checkout, "smollm2-135m-instruc").problem
-    assert problem.endswith(f"Did you mean MODEL={PACKAGED}?")
+    assert problem.endswith(f"Did you mean {PACKAGED}?")
 
 
 def test_a_name_like_no_other_is_told_as_it_is(checkout: Checkout) -> None:

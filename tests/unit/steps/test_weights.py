@@ -6,7 +6,7 @@ from lifecycle import tables
 from lifecycle.errors import ModelUnavailable
 from lifecycle.host import Disk, Host, Weights
 from lifecycle.models import convert_gguf
-from lifecycle.step import Command, Remove, WriteFile
+from lifecycle.step import AskHub, Command, Remove, SeedModel, WriteFile
 from lifecycle.steps import weights
 from tests.unit.given import MODEL, PATHS, TOOLS, backend, host, missing
 
@@ -50,24 +50,52 @@ def test_room_for_the_conversion_is_asked_for_first() -> None:
 
 
 def test_a_packaged_model_is_made_and_any_other_one_is_not() -> None:
-    assert weights.present(backend()) == []
+    assert weights.present(backend(), ABSENT) == []
     assert weights.packaged(backend(MODEL="zzz"), PATHS, ABSENT, TOOLS) == []
 
 
-@pytest.mark.parametrize("model", ["Qwen/Qwen3-8B", "/absent", "zzz"])
-def test_any_other_model_must_be_there(model: str) -> None:
-    (step,) = weights.present(backend(MODEL=model))
+@pytest.mark.parametrize("model", ["/absent", "zzz"])
+def test_a_model_from_nowhere_must_be_there(model: str) -> None:
+    (step,) = weights.present(backend(MODEL=model), ABSENT)
     assert step.missing(ABSENT) == "it does not exist"
     assert (step.actions, step.failure) == ((), ModelUnavailable)
     assert NAME in step.fix
 
 
-@pytest.mark.parametrize(
-    ("model", "offered"), [("Qwen/Qwen3-8B", True), ("zzz", False), ("/absent/model", False)]
-)
-def test_fetching_is_only_offered_for_what_can_be_a_repo(model: str, *, offered: bool) -> None:
-    (step,) = weights.present(backend(MODEL=model))
-    assert ("hf download" in step.fix) is offered
+NOWHERE = host(weights=Weights(problem="it is in no cache"))
+PINNED = tables.catalogue.find("qwen3-8b")
+
+
+@pytest.mark.parametrize("model", ["Qwen/Qwen3-8B", "qwen3-8b"])
+def test_a_model_of_the_hub_is_fetched_at_the_catalogue_s_commit(model: str) -> None:
+    assert PINNED is not None
+    (step,) = weights.present(backend(MODEL=model), NOWHERE)
+    assert step.actions == (SeedModel("Qwen/Qwen3-8B", PINNED.revision),)
+    assert step.by == "inv seed-models --gpu cpu"
+
+
+def test_a_revision_of_the_person_s_own_comes_first() -> None:
+    (step,) = weights.present(backend(MODEL="Qwen/Qwen3-8B", REVISION="v1"), NOWHERE)
+    assert step.actions == (SeedModel("Qwen/Qwen3-8B", "v1"),)
+
+
+def test_what_a_person_put_into_a_folder_is_not_fetched_over() -> None:
+    own = host(weights=Weights(PATHS.models / "o/n", PATHS.models / "o/n", problem="it is cut off"))
+    (step,) = weights.present(backend(MODEL="o/n"), own)
+    assert step.actions == ()
+
+
+def test_the_hub_is_asked_once_for_the_figures_of_a_model_nobody_knows() -> None:
+    (step,) = weights.known(backend(MODEL="o/n"), NOWHERE)
+    assert step.actions == (AskHub("o/n", "main"),)
+    assert step.missing(NOWHERE) == "the hub was not asked yet"
+    assert step.missing(host(weights=Weights(problem="absent", asked=True))) == ""
+
+
+@pytest.mark.parametrize("model", ["Qwen/Qwen3-8B", "/absent", NAME])
+def test_no_hub_is_asked_about_what_is_known_or_not_on_it(model: str) -> None:
+    steps = weights.known(backend(MODEL=model), NOWHERE)
+    assert missing(steps, NOWHERE) == {}
 
 
 @pytest.mark.parametrize(

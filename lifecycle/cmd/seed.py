@@ -1,0 +1,98 @@
+"""`inv seed-models`: the weights of a model, fetched and verified before they are needed."""
+
+from typing import TYPE_CHECKING
+
+from invoke import Context
+
+from lifecycle.cmd.command import command, dry
+
+if TYPE_CHECKING:
+    from lifecycle.host import Disk
+    from lifecycle.hub.client import Hub
+    from lifecycle.models.seed import Order
+    from lifecycle.paths import Paths
+
+
+@command(name="seed-models", help={
+    "gpu": "a backend (a file in env/), cpu, cuda or rocm; unset: what this machine is best at",
+    "model": "a name from inv models, or a repo id; unset: MODEL= of the backend",
+    "revision": "branch, tag or commit; unset: the catalogue's, else main",
+    "dry-run": "list the files and their sizes, fetch nothing (so does inv --dry)",
+    "from": "copy from another machine's cache over ssh instead: USER@HOST or USER@HOST:FOLDER",
+})  # fmt: skip
+def seed_models(  # noqa: PLR0913 - each is an option of the command
+    context: Context,
+    gpu: str = "auto",
+    model: str = "",
+    revision: str = "",
+    from_: str = "",
+    *,
+    dry_run: bool = False,
+) -> None:
+    """Fetch a model's weights, verified; run again it goes on where it was stopped."""
+    import os
+
+    from lifecycle import facts, report
+    from lifecycle.cmd import choose, copy, wanted
+    from lifecycle.errors import ModelUnavailable
+    from lifecycle.hub import client
+    from lifecycle.machine import HURRY, Here
+    from lifecycle.models import seed
+    from lifecycle.models import source as sources
+    from lifecycle.shell import Shell
+
+    where, show = choose.places(), dry_run or dry(context)
+    backend, why = wanted.backend(gpu, model, {"REVISION": revision}, where, Here(Shell(), HURRY))
+    if why and not model:
+        report.note(why)
+    here, source = facts.weights.look(backend, where), sources.of(backend)
+    if source is None:
+        if here.problem:
+            raise ModelUnavailable(f"{backend.model} is not on the hub", why=here.problem,
+                                   fix="See what is known: inv models")  # fmt: skip
+        report.note(f"{backend.model} is here already, in {here.path}; it needs no hub")
+        return
+    if from_:
+        copy.over_ssh(context, from_, source.repo, where)
+        return
+    complete = seed.here(where, source.repo, source.revision)
+    if complete or (client.offline() and not here.problem):
+        report.note(f"{source.repo} is here already, in {complete or here.path}; nothing to do")
+        return
+    hub = client.connect(where.root, os.environ, report.note)
+    _bring(hub, seed.order(hub, source.repo, source.revision, where), where, show=show)
+
+
+def _bring(hub: "Hub", order: "Order", where: "Paths", *, show: bool) -> None:
+    from lifecycle import facts, report
+    from lifecycle.models import seed
+
+    if show:
+        report.order(order)
+        return
+    if order.complete:
+        report.note(f"{order.repo.id} is here already, in {order.place.snapshot}; nothing to do")
+        return
+    seed.require_room(order)
+    for text in _cautions(order, facts.disk.look(where.models)):
+        report.note(text)
+    progress = report.Downloads(live=True)
+    try:
+        place = seed.fetch(hub, order, progress.show)
+    finally:
+        progress.stop()
+    report.note(f"{order.repo.id} is here: {place}")
+
+
+def _cautions(order: "Order", disk: "Disk") -> list[str]:
+    """What a person should know before many gigabytes come."""
+    from lifecycle.steps.checkout import WINDOWS_DRIVES
+
+    said = []
+    if disk.kind in WINDOWS_DRIVES:
+        said.append(f"{disk.path} is on a Windows drive: models load ten times slower from there "
+                    "than from the Linux disk (MODELS_DIR= in .env)")  # fmt: skip
+    if order.selection.code:
+        said.append(f"{order.repo.id} brings Python code ({', '.join(order.selection.code)}): it "
+                    "runs only with EXTRA_ARGS=--trust-remote-code")  # fmt: skip
+    return said

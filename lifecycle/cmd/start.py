@@ -1,0 +1,135 @@
+"""What `up`, `restart` and `switch` share: all that a start needs, then the start itself."""
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lifecycle.backend import Backend
+    from lifecycle.host import Host
+    from lifecycle.machine import Here
+    from lifecycle.paths import Paths
+    from lifecycle.runner import Runner
+
+
+def with_key(backend: "Backend") -> tuple["Backend", str]:
+    """The backend with its key, and the key to write down when it is new."""
+    if backend.api_key:
+        return backend, ""
+    import secrets
+
+    new = f"sk-local-{secrets.token_urlsafe(32)}"
+    return backend.with_setting("VLLM_API_KEY", new, ".env"), new
+
+
+def prepare(  # noqa: PLR0913 - two by name
+    backend: "Backend",
+    where: "Paths",
+    here: "Here",
+    made: str = "",
+    *,
+    replacing: bool = False,
+    force: bool = False,
+) -> tuple["Host", bool]:
+    """Bring about everything but the start; a running server is not touched.
+
+    Args:
+        made: the key to write down; "" when there is one already.
+        replacing: the running server will make room: what it holds counts as free.
+        force: also a model that does not fit.
+
+    Returns:
+        the machine as it is now, and whether anything had to be done.
+    """
+    from lifecycle import facts
+    from lifecycle.cmd.tools import tools
+    from lifecycle.steps import secrets, serve
+
+    def look() -> "Host":
+        seen = facts.gather(backend, where, here.again())
+        return _without_server(seen) if replacing else seen
+
+    host = look()
+    # As bytes: reading as text would change Windows line ends.
+    text = where.secrets.read_bytes().decode() if where.secrets.exists() else ""
+    with _runner(where, here, look) as runner:
+        plan = secrets.steps(where, text, made)
+        plan += serve.prepare(
+            backend, where, host, tools(here.shell, backend, host),
+            measured=_measured(backend, where, host), force=force,
+        )  # fmt: skip
+        worked = runner.apply(plan, host)
+    seen_as_is = not worked and not replacing
+    return host if seen_as_is else facts.gather(backend, where, here.again()), worked
+
+
+def start(
+    backend: "Backend", where: "Paths", here: "Here", host: "Host", *, again: bool = False
+) -> bool:
+    """Stop what runs otherwise, start the server, wait for its first answer; whether there was
+    anything to do.
+
+    Args:
+        host: the machine after `prepare`.
+        again: not the process that runs now, but a new one.
+    """
+    from lifecycle import facts, report
+    from lifecycle.cmd import measure
+    from lifecycle.steps import fit, serve
+
+    planned = fit.plan(backend, host, _measured(backend, where, host))
+    steps = serve.start(backend, where, host, again=again, planned=planned)
+    if any(step.missing(host) for step in steps):
+        for text in (*serve.notes(backend, host), *fit.notes(backend, planned)):
+            report.note(text)
+    with _runner(where, here, lambda: facts.gather(backend, where, here.again())) as runner:
+        worked = runner.apply(steps, host)
+    if worked and not here.shell.dry:
+        started = fit.with_length(backend, planned)
+        measure.after_start(started, where, host, here.shell, planned)
+    return worked
+
+
+def _measured(backend: "Backend", where: "Paths", host: "Host") -> int | None:
+    """What an earlier start like this one took beside weights and KV cache, on each card."""
+    from lifecycle.cmd import measure
+    from lifecycle.steps import fit
+
+    card, model = fit.card(backend, host), fit.model(backend, host)
+    if card is None or model is None:
+        return None
+    return measure.overhead(backend, where, host, total=card.total, weights=model.weights)
+
+
+@contextmanager
+def _runner(where: "Paths", here: "Here", look: "Callable[[], Host]") -> "Iterator[Runner]":
+    from lifecycle import report
+    from lifecycle.runner import Runner
+
+    progress = report.Progress(live=not here.shell.dry)
+    try:
+        yield Runner(where, here.shell, look, progress)
+    finally:
+        progress.stop()
+
+
+def _without_server(host: "Host") -> "Host":
+    """The machine as it will be when the running server is gone.
+
+    What that holds of a card nobody tells (WSL names no processes), so a card's free memory counts
+    as unknown: the whole card decides.
+    """
+    from lifecycle.host import Server
+
+    if not host.server.alive:
+        return host
+    free = host.memory.available + host.server.memory
+    return replace(
+        host,
+        server=Server(),
+        memory=replace(host.memory, available=free),
+        nvidia=replace(host.nvidia, gpus=tuple(replace(one, free=0) for one in host.nvidia.gpus)),
+        amd=replace(host.amd, gpus=tuple(replace(one, free=0) for one in host.amd.gpus)),
+    )

@@ -1,0 +1,127 @@
+"""The figures the planner needs of a model: out of its folder, the catalogue, or kilobytes of the
+hub. What the hub told is kept, so that it is asked once.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lifecycle import tables
+from lifecycle.errors import ModelUnavailable
+from lifecycle.model import Model
+from lifecycle.models import architecture, known, selection, tensors
+from lifecycle.models.folder import CONFIG
+from lifecycle.paths import Paths
+
+if TYPE_CHECKING:
+    from lifecycle.hub.client import Hub
+
+ON_DISK, ON_HUB = "the files' headers", "the files' headers on the hub"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """How vLLM is to load it.
+
+    Args:
+        dtype: `DTYPE`; "" for the model's own.
+        online: `QUANTIZATION`: what unquantized weights become at the start.
+    """
+
+    dtype: str = ""
+    online: str = ""
+
+
+def of_folder(folder: Path, name: str, how: Loaded) -> Model:
+    """A model on disk.
+
+    Raises:
+        ModelUnavailable: its config is of a kind the planner cannot read, or its files are broken.
+    """
+    config = _object((folder / CONFIG).read_bytes(), CONFIG)
+    return _model(name, config, tensors.folder(folder), how, ON_DISK)
+
+
+def of_hub(paths: Paths, repo: str, revision: str, how: Loaded) -> Model | None:
+    """A model whose figures the hub told before; None when nobody asked yet.
+
+    Raises:
+        ModelUnavailable: its config is of a kind the planner cannot read.
+    """
+    try:
+        kept = json.loads(_file(paths, repo, revision).read_text())
+        header = tensors.entries(kept["header"], repo)
+        config = kept["config"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return _model(repo, config, header, how, ON_HUB)
+
+
+def asked(paths: Paths, repo: str, revision: str) -> bool:
+    """Whether the hub told us about this revision."""
+    return _file(paths, repo, revision).is_file()
+
+
+def of_catalogue(word: str, revision: str = "") -> Model | None:
+    """A model the catalogue knows; None for any other, or for another revision of it."""
+    row = tables.catalogue.find(word)
+    if row is None or revision not in ("", row.revision):
+        return None
+    return known.model(row)
+
+
+def learn(hub: "Hub", paths: Paths, repo: str, revision: str) -> None:
+    """Ask the hub for what the planner needs, and keep it: kilobytes, whatever the model's size.
+
+    Raises:
+        ModelUnavailable: no such repo, no access, or nothing in it that vLLM can load.
+        HostNotReady: the hub cannot be reached.
+    """
+    found = hub.info(repo, revision, tables.catalogue.repos())
+    if found.gated:
+        hub.access(found.id)
+    index = selection.index_in(found.files)
+    read = hub.config(found.id, found.sha, index) if index else None
+    chosen = selection.select(found.id, found.files, read)
+    config = hub.config(found.id, found.sha, CONFIG) if found.file(CONFIG) else {}
+    headed = [path for path in chosen.weights if path.endswith(".safetensors")]
+    header: dict[str, Any] = {}
+    for one in hub.headers(found.id, found.sha, headed).values():
+        header |= one
+    _keep(_file(paths, repo, revision), {"sha": found.sha, "config": config, "header": header})
+
+
+def _model(
+    name: str, config: Mapping[str, Any], header: tensors.Header, how: Loaded, source: str
+) -> Model:
+    read = architecture.parse(config)
+    dtype = "" if how.dtype == "auto" else how.dtype
+    if not header:  # weights in PyTorch's own format have none
+        return tensors.estimated(name, read, source=CONFIG, dtype=dtype, online=how.online)
+    return tensors.model(name, read, header, source=source, dtype=dtype, online=how.online)
+
+
+def _file(paths: Paths, repo: str, revision: str) -> Path:
+    plain = f"{repo}@{revision}".replace("/", "--")
+    return paths.home / "figures" / f"{plain}.json"
+
+
+def _keep(file: Path, figures: Mapping[str, Any]) -> None:
+    """Complete or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.{os.getpid()}")
+    part.write_text(json.dumps(figures))
+    part.replace(file)
+
+
+def _object(text: bytes, name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelUnavailable(f"{name} cannot be read", why=str(error)) from None
+    if not isinstance(found, dict):
+        raise ModelUnavailable(f"{name} holds no JSON object")
+    return found
