@@ -39,7 +39,7 @@ PAGES = 100
 Answer = TypeVar("Answer")
 Tell = Callable[[str], None]
 
-# What is said to people is said by report.py, and no request is sent but those asked for here: the
+# What is said to people is said by report/, and no request is sent but those asked for here: the
 # library would also ask which coding agent runs it.
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 constants.HF_HUB_DISABLE_TELEMETRY = True

@@ -20,6 +20,7 @@ from lifecycle import tables
 from lifecycle.errors import CommandFailed, HostNotReady, RestartNeeded
 from lifecycle.facts import amd as facts
 from lifecycle.facts import packages
+from lifecycle.files import Files
 from lifecycle.host import GIB, Adapter, Amd, Disk, Host, Os, Windows, Wsl
 from lifecycle.layers import Pull
 from lifecycle.machine import Here
@@ -118,6 +119,9 @@ class Silent:
 
     def pulling(self, pull: Pull) -> None:
         del pull
+
+    def fetching(self, files: Files) -> None:
+        del files
 
     def tell(self, text: str) -> None:
         del text

@@ -11,6 +11,7 @@ from lifecycle import report
 from lifecycle.errors import HostNotReady
 from lifecycle.host import GIB, Server
 from lifecycle.layers import Pull
+from lifecycle.report import terminal
 from lifecycle.step import Step
 from tests.unit.given import KEY, backend, running
 
@@ -200,7 +201,7 @@ def test_a_pull_in_a_log_is_a_line_every_few_seconds_and_each_reason_to_wait(
 
 def test_bars_show_every_layer_that_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Console(file=io.StringIO(), force_terminal=True, width=100, height=10)
-    monkeypatch.setattr(report, "err", screen)
+    monkeypatch.setattr(terminal, "err", screen)
     progress, pull = report.Progress(live=True), Pull("some:1")
     for number in range(20):
         event = coming(5_000_000 * (number < 3), 10_000_000 * (number < 3))

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from lifecycle import report
 from lifecycle.files import CHECKING, FETCHING, HERE, Files
+from lifecycle.report import terminal
 
 Captured = pytest.CaptureFixture[str]
 MB = 1_000_000
@@ -76,7 +77,7 @@ def test_a_log_tells_soon_why_nothing_comes(
 
 def test_bars_show_what_is_at_work_when_not_all_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Console(file=io.StringIO(), force_terminal=True, width=120, height=10)
-    monkeypatch.setattr(report, "err", screen)
+    monkeypatch.setattr(terminal, "err", screen)
     shown, files = report.Downloads(live=True), arriving(20)
     names = list(files.files)
     files.files[names[0]].state, files.files[names[0]].done = HERE, 100 * MB

@@ -17,18 +17,23 @@ from lifecycle.errors import (
     ServerUnhealthy,
     StepFailed,
 )
+from lifecycle.files import Files
 from lifecycle.host import Host
+from lifecycle.hub import client
 from lifecycle.layers import Pull
+from lifecycle.models import figures, seed
 from lifecycle.runner import Runner
 from lifecycle.runtimes import ready
 from lifecycle.shell import Shell
 from lifecycle.step import (
     Action,
+    AskHub,
     AwaitReady,
     Command,
     EditFile,
     PullImage,
     Remove,
+    SeedModel,
     Step,
     StopServer,
     WriteFile,
@@ -76,6 +81,9 @@ class World(Shell):
 
     def pulling(self, pull: Pull) -> None:
         self.events.append(f"pulling {pull.reference}")
+
+    def fetching(self, files: Files) -> None:
+        self.events.append(f"fetching {len(files.files)} files")
 
     def tell(self, text: str) -> None:
         self.events.append(f"told {text}")
@@ -164,7 +172,7 @@ def test_after_the_restart_the_same_plan_goes_on() -> None:
 
 EVERYTHING = state(
     "one", Command(("make", "it")), WriteFile(NOTED, KEY, 0o600), Remove(NOTED),
-    PullImage("image:1"), StopServer("cpu", "venv"), AWAIT,
+    PullImage("image:1"), AskHub("o/n", "main"), SeedModel("o/n", "v1"), StopServer("cpu", "venv"), AWAIT,
 )  # fmt: skip
 
 
@@ -177,11 +185,36 @@ def test_a_dry_run_says_every_change_makes_none_and_does_not_look() -> None:
         "said write /data/noted (mode 600)",
         "said remove /data/noted",
         "said docker pull image:1",
+        "said ask the hub for the figures of o/n at main",
+        "said fetch o/n at v1 from the hub",
         "said stop the venv server of backend cpu",
         "said wait until http://127.0.0.1:8000/v1/models lists mine and a generation came back",
         "begin two: no two",
         "said remove /data/noted",
     ]
+
+
+def test_the_hub_is_asked_and_a_model_fetched_with_its_files_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    hub = object()
+    monkeypatch.setattr(client, "connect", lambda *_: hub)
+
+    def learn(door: object, *what: object) -> None:
+        assert door is hub
+        world.events.append(f"learn {what[1:]}")
+
+    def bring(door: object, repo: str, revision: str, _: object, show: Callable[..., None]) -> None:
+        assert door is hub
+        world.events.append(f"bring {repo} {revision}")
+        show(Files.of([("model.safetensors", 7)]))
+
+    monkeypatch.setattr(figures, "learn", learn)
+    monkeypatch.setattr(seed, "bring", bring)
+    with pytest.raises(StepFailed):
+        world.apply(state("one", AskHub("o/n", "main"), SeedModel("o/n", "v1")))
+    assert world.events[1:4] == ["learn ('o/n', 'main')", "bring o/n v1", "fetching 1 files"]
 
 
 def test_a_dry_run_says_where_a_restart_comes_between() -> None:

@@ -1,0 +1,32 @@
+"""Everything a person sees: plans at work, tables, errors. Only this package imports rich."""
+
+from lifecycle.report.downloads import Downloads, fetched, order
+from lifecycle.report.fitting import models, plan
+from lifecycle.report.layers import Layers, so_far
+from lifecycle.report.machine import checkup
+from lifecycle.report.progress import Progress
+from lifecycle.report.serving import endpoint, memory, servers, settings, visible
+from lifecycle.report.terminal import document, duration, failure, line, megabytes, note
+
+__all__ = [
+    "Downloads",
+    "Layers",
+    "Progress",
+    "checkup",
+    "document",
+    "duration",
+    "endpoint",
+    "failure",
+    "fetched",
+    "line",
+    "megabytes",
+    "memory",
+    "models",
+    "note",
+    "order",
+    "plan",
+    "servers",
+    "settings",
+    "so_far",
+    "visible",
+]

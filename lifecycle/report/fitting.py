@@ -1,0 +1,84 @@
+"""Models: which there are, and whether one fits."""
+
+from rich.markup import escape
+from rich.table import Table
+
+from lifecycle.backend import Backend
+from lifecycle.host import GIB
+from lifecycle.models import fit
+from lifecycle.report.terminal import gib, line, note, out
+from lifecycle.tables.catalogue import CatalogueModel
+
+
+def models(rows: list[tuple[CatalogueModel, bool, fit.Plan]], on: fit.Card) -> None:
+    """The catalogue, and what of it a card can run.
+
+    Args:
+        rows: a model, whether it is on this disk, and the plan for it.
+    """
+    free = "" if on.free is None else f", {gib(on.free)} GiB of it free"
+    line(f"For {on.name or on.gpu}: {gib(on.total)} GiB{free}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("name", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    for name in ("here", "licence", "longest context"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("for")
+    for row, here, plan in rows:
+        cells = (f"{row.size / 1e9:.1f} GB", "yes" if here else "", row.license + "*" * row.gated)
+        table.add_row(escape(row.name), *cells, _room(row, plan, on), escape(row.about))
+    out.print(table)
+    note("*: accept it on the model's page first, and set HF_TOKEN= in .env")
+
+
+def _room(row: CatalogueModel, plan: fit.Plan, on: fit.Card) -> str:
+    """The longest context of a model, or why there is none."""
+    if plan.blocked or on.gpu not in row.gpus:
+        return "[red]not on this hardware[/]"
+    if plan.verdict == fit.DOES_NOT_FIT:
+        return "[red]does not fit[/]"
+    return f"[green]{'' if plan.exact else 'about '}{plan.longest:,}[/]"
+
+
+def plan(found: fit.Plan, on: fit.Card, backend: Backend) -> None:
+    """The sum, the verdict, and what would fit instead."""
+    named = f", backend {backend.name}" if on.gpu == backend.gpu else ""
+    place = (on.name or f"a card of {gib(on.total)} GiB") + named
+    out.print(f"[bold]{escape(found.model)}[/] on {escape(place)}\n")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_column(style="dim", overflow="fold")
+    for one in found.lines:
+        table.add_row(f"{one.bytes / GIB:.2f} GiB", one.label, escape(one.note))
+    out.print(table)
+    out.print(f"\n{_tokens(found)}")
+    colour = {fit.FITS: "green", fit.FITS_WITH: "yellow"}.get(found.verdict, "red")
+    out.print(f"\n[bold {colour}]{found.verdict}[/]{escape(_verdict(found))}", soft_wrap=True)
+    for text in found.blocked:
+        out.print(f"  [red]{escape(text)}[/]", soft_wrap=True)
+    for other in found.alternatives:
+        out.print(f"  [green]→[/] {escape(other.says)}", soft_wrap=True)
+    for text in (*found.cautions, *found.notes):
+        out.print(f"  [dim]{escape(text)}[/]", soft_wrap=True)
+
+
+def _tokens(found: fit.Plan) -> str:
+    """What a token takes, and how many fit: exactly, or from here to there."""
+    low, high = found.tokens_range
+    each = f"{found.token_bytes / 1024:.0f} KiB of KV cache a token"
+    if not found.tokens:
+        return f"{each}: none fit"
+    range_ = f" ({low:,} to {high:,})" if low != high else ""
+    return f"{each}: room for {found.tokens:,} tokens{range_}"
+
+
+def _verdict(found: fit.Plan) -> str:
+    if found.verdict == fit.DOES_NOT_FIT:
+        return f": {gib(found.missing)} GiB are missing" if found.missing else ""
+    said = " ".join(f"{key}={value}" for key, value in found.settings.items())
+    many = "request" if found.requests == 1 else "requests"
+    how = f"{found.length:,} tokens a request, {found.requests} such {many} at once"
+    longest = f"; the longest that fits: {found.longest:,}" if found.longest > found.length else ""
+    short = f"; as wanted it lacks {gib(found.missing)} GiB" if found.missing else ""
+    return (f" ({said})" if said else "") + f": {how}{longest}{short}"

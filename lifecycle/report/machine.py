@@ -1,0 +1,62 @@
+"""The doctor's table."""
+
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from lifecycle.backend import Backend
+from lifecycle.host import GIB, Host
+from lifecycle.report.terminal import line, out
+from lifecycle.steps import amd, findings
+from lifecycle.steps.findings import Finding
+
+MARKS = {
+    findings.OK: ("ok", "green"),
+    findings.ADVICE: ("better", "yellow"),
+    findings.WORK: ("to do", "cyan"),
+    findings.PERSON: ("you", "red"),
+}
+"""How the doctor shows a finding's state."""
+
+
+def checkup(
+    backend: Backend, host: Host, found: list[Finding], *, startable: bool, alone: bool = True
+) -> None:
+    """The doctor's table: what needs a person first.
+
+    Args:
+        alone: nobody goes on from here but the person.
+    """
+    kind = "" if backend.name == backend.gpu else f" ({backend.gpu})"
+    line(f"{_machine(host)}; looked at for the backend {backend.name}{kind}\n")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    table.add_column("state", ratio=2, overflow="fold")
+    table.add_column("found, and the next step (→)", ratio=3, overflow="fold")
+    for one in found:
+        mark, colour = MARKS[one.state]
+        told = Text(one.detail)
+        if one.fix:
+            told.append(("\n" if one.detail else "") + f"→ {one.fix}", style=colour)
+        table.add_row(f"[{colour}]{mark}[/]", escape(one.name), told)
+    out.print(table)
+    for name, why in host.unread.items():
+        out.print(f"\n[yellow]not read[/]  {name}: {escape(why)}")
+    if not alone:
+        return
+    if not startable:
+        line(f"\nThis version makes {backend.gpu} machines ready; inv up cannot start them yet.")
+    todo = list(dict.fromkeys(one.by for one in found if one.state == findings.WORK))
+    if todo:
+        line(f"\nNext: {', then '.join(todo)}")
+    elif startable and findings.ready(found):
+        line(f"\nAll is ready: {backend.url}/v1")
+
+
+def _machine(host: Host) -> str:
+    cards = [gpu.name for gpu in (*host.nvidia.gpus, *amd.cards(host)) if not gpu.integrated]
+    under = f" on WSL{host.wsl.generation or ''}" if host.os.wsl else ""
+    cores = f"{len(host.cpu.allowed)} cores, {host.memory.total / GIB:.0f} GiB RAM"
+    return ", ".join(
+        (f"{host.os.name}{under}", cores, *(cards or ["no graphics card to serve from"]))
+    )
