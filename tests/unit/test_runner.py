@@ -172,7 +172,8 @@ def test_after_the_restart_the_same_plan_goes_on() -> None:
 
 EVERYTHING = state(
     "one", Command(("make", "it")), WriteFile(NOTED, KEY, 0o600), Remove(NOTED),
-    PullImage("image:1"), AskHub("o/n", "main"), SeedModel("o/n", "v1"), StopServer("cpu", "venv"), AWAIT,
+    PullImage("image:1"), AskHub("o/n", "main"), SeedModel("o/n", "v1"),
+    StopServer("cpu", "venv"), AWAIT,
 )  # fmt: skip
 
 
@@ -192,29 +193,6 @@ def test_a_dry_run_says_every_change_makes_none_and_does_not_look() -> None:
         "begin two: no two",
         "said remove /data/noted",
     ]
-
-
-def test_the_hub_is_asked_and_a_model_fetched_with_its_files_shown(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    world = World()
-    hub = object()
-    monkeypatch.setattr(client, "connect", lambda *_: hub)
-
-    def learn(door: object, *what: object) -> None:
-        assert door is hub
-        world.events.append(f"learn {what[1:]}")
-
-    def bring(door: object, repo: str, revision: str, _: object, show: Callable[..., None]) -> None:
-        assert door is hub
-        world.events.append(f"bring {repo} {revision}")
-        show(Files.of([("model.safetensors", 7)]))
-
-    monkeypatch.setattr(figures, "learn", learn)
-    monkeypatch.setattr(seed, "bring", bring)
-    with pytest.raises(StepFailed):
-        world.apply(state("one", AskHub("o/n", "main"), SeedModel("o/n", "v1")))
-    assert world.events[1:4] == ["learn ('o/n', 'main')", "bring o/n v1", "fetching 1 files"]
 
 
 def test_a_dry_run_says_where_a_restart_comes_between() -> None:
@@ -289,16 +267,35 @@ def downs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+def stand_in_hub(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub = object()
+
+    def learn(door: object, _: object, repo: str, revision: str) -> None:
+        assert door is hub
+        world.events.append(f"asked for {repo} {revision}")
+
+    def bring(door: object, repo: str, revision: str, _: object, show: Callable[..., None]) -> None:
+        assert door is hub
+        world.events.append(f"brought {repo} {revision}")
+        show(Files.of([("model.safetensors", 7)]))
+
+    monkeypatch.setattr(client, "connect", lambda *_: hub)
+    monkeypatch.setattr(figures, "learn", learn)
+    monkeypatch.setattr(seed, "bring", bring)
+
+
 def test_each_action_goes_through_its_door(
     downs: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World()
+    stand_in_hub(world, monkeypatch)
     monkeypatch.setattr(engine, "pull", lambda name, watch: watch(Pull(name)))
     monkeypatch.setattr(ready, "wait", lambda *_: world.there.add("one"))
     world.apply(EVERYTHING)
     assert world.events[1:] == [
         "run make it", "progress 50 %", "write /data/noted (mode 600)", "remove /data/noted",
-        "pulling image:1", "look", "done one",
+        "pulling image:1", "asked for o/n main", "brought o/n v1", "fetching 1 files",
+        "look", "done one",
     ]  # fmt: skip
     assert downs == ["cpu"]
 
