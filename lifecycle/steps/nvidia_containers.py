@@ -99,7 +99,9 @@ def _toolkit(host: Host, paths: Paths) -> Step:
 
     def missing(now: Host) -> str:
         if not now.nvidia.toolkit:
-            return "it is not installed: Docker cannot pass a card on"
+            # An engine that has the card as a CDI device needs nothing of it (NixOS).
+            passed = CDI_DEVICE in now.docker.devices
+            return "" if passed else "it is not installed: Docker cannot pass a card on"
         old = tables.versions.numbers(now.nvidia.toolkit) < tables.versions.numbers(row.lowest)
         return f"{now.nvidia.toolkit} is installed; {row.why_lowest}" if old else ""
 

@@ -1,5 +1,6 @@
 """The same server in a container of a real Docker Engine, with the same commands."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ from lifecycle import tables
 from lifecycle.errors import ServerUnhealthy
 from lifecycle.paths import paths
 from lifecycle.runtimes.venv import STAMP
-from tests.integration.checkout import Checkout
+from tests.integration.checkout import Checkout, free_port
 from tests.integration.image.__main__ import default_cache
 from tests.integration.image.build import build
 from tests.integration.live_suite import assert_suite_passes
@@ -92,6 +93,26 @@ def test_logs_prints_the_servers_log(server: Checkout) -> None:
     done = server.inv("logs", "--gpu", server.backend, "--lines", "500")
     assert done.returncode == 0, done.stderr
     assert "Application startup complete" in done.stdout
+
+
+def test_another_backend_runs_beside_it_and_goes_without_it(server: Checkout) -> None:
+    other = dataclasses.replace(server, backend=f"{server.backend}-b", port=free_port())
+    file = server.env_file.read_text().replace(f"PORT={server.port}", f"PORT={other.port}")
+    other.env_file.write_text(f"{file}SERVED_NAME=other\n")
+    try:
+        done = other.up("--runtime", "venv")
+        assert done.returncode == 0, done.stderr
+        told = json.loads(server.inv("status", "--json").stdout)["backends"]
+        ready = {one["name"]: one for one in told if one["phase"] == "ready"}
+        both = [ready[server.backend], ready[other.backend]]
+        assert [one["models"] for one in both] == [["smollm2-135m-instruct"], ["other"]]
+        assert [one["runtime"] for one in both] == ["docker", "venv"]
+        assert len({one["url"] for one in both}) == len({one["pid"] for one in both}) == 2
+        assert all(one["uptime_seconds"] >= 0 for one in both)
+    finally:
+        other.inv("down", "--gpu", other.backend)
+        other.env_file.unlink()
+    assert server.status()["phase"] == "ready"
 
 
 def test_a_killed_server_comes_back(server: Checkout) -> None:

@@ -369,6 +369,13 @@ def test_the_list_names_the_key_it_is_checked_against() -> None:
     )
 
 
+def test_an_engine_that_has_the_card_as_a_device_needs_no_toolkit() -> None:
+    engine = dataclasses.replace(BARE, devices=frozenset({"nvidia.com/gpu=all"}))
+    assert commands(linux({"toolkit": "", "verified": ""}, docker=engine)) == commands(
+        linux({"verified": ""}, docker=engine)
+    )
+
+
 @pytest.mark.parametrize("toolkit", ["", "1.14.3", "1.13.5"])
 def test_applied_once_there_is_nothing_left_to_do(toolkit: str) -> None:
     on = wsl({"toolkit": toolkit, "verified": ""}, docker=BARE)
