@@ -18,26 +18,38 @@ def models(rows: list[tuple[CatalogueModel, bool, fit.Plan]], on: fit.Card) -> N
     """
     free = "" if on.free is None else f", {gib(on.free)} GiB of it free"
     line(f"For {on.name or on.gpu}: {gib(on.total)} GiB{free}")
+    suited = [one for one in rows if _suits(one[0], one[2], on)]
+    running = [one for one in suited if one[2].verdict != fit.DOES_NOT_FIT]
+    out.print(_table(running))
+    _names("does not fit", [one for one in suited if one not in running])
+    _names("not for this hardware", [one for one in rows if one not in suited])
+    line("\nThe sum, and what would fit instead: inv plan --model NAME")
+    if any(row.gated for row, *_ in running):
+        note("*: accept it on the model's page first, and set HF_TOKEN= in .env")
+
+
+def _table(rows: list[tuple[CatalogueModel, bool, fit.Plan]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("name", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
-    for name in ("here", "licence", "longest context"):
+    for name in ("here", "licence"):
         table.add_column(name, no_wrap=True)
+    table.add_column("longest context", justify="right", no_wrap=True)
     table.add_column("for")
     for row, here, plan in rows:
         cells = (f"{row.size / 1e9:.1f} GB", "yes" if here else "", row.license + "*" * row.gated)
-        table.add_row(escape(row.name), *cells, _room(row, plan, on), escape(row.about))
-    out.print(table)
-    note("*: accept it on the model's page first, and set HF_TOKEN= in .env")
+        longest = f"[green]{'' if plan.exact else 'about '}{plan.longest:,}[/]"
+        table.add_row(escape(row.name), *cells, longest, escape(row.about))
+    return table
 
 
-def _room(row: CatalogueModel, plan: fit.Plan, on: fit.Card) -> str:
-    """The longest context of a model, or why there is none."""
-    if plan.blocked or on.gpu not in row.gpus:
-        return "[red]not on this hardware[/]"
-    if plan.verdict == fit.DOES_NOT_FIT:
-        return "[red]does not fit[/]"
-    return f"[green]{'' if plan.exact else 'about '}{plan.longest:,}[/]"
+def _names(why: str, rows: list[tuple[CatalogueModel, bool, fit.Plan]]) -> None:
+    if rows:
+        line(f"\n{why}: {', '.join(row.name for row, *_ in rows)}")
+
+
+def _suits(row: CatalogueModel, plan: fit.Plan, on: fit.Card) -> bool:
+    return not plan.blocked and on.gpu in row.gpus
 
 
 def plan(found: fit.Plan, on: fit.Card, backend: Backend) -> None:
