@@ -10,6 +10,8 @@ from pathlib import Path
 
 from docs.markdown import HEADER, table
 from docs.models import FITS, models_reference, what_fits
+from docs.sums import FITS as HOW_TO
+from docs.sums import does_it_fit
 from lifecycle import errors, tables
 from lifecycle.keys import GPUS, RESERVED_FLAGS, TABLE, WITH_MODEL, Key, extra_arguments
 from lifecycle.tables.cards import Card
@@ -278,8 +280,9 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, page in PAGES.items():
         (FOLDER / name).write_text(page(), encoding="utf-8", newline="\n")
-    written = what_fits(FITS.read_text(encoding="utf-8"))
-    FITS.write_text(written, encoding="utf-8", newline="\n")
+    for file, renewed in ((FITS, what_fits), (HOW_TO, does_it_fit)):
+        text = renewed(file.read_text(encoding="utf-8"))
+        file.write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

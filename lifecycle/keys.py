@@ -173,8 +173,8 @@ TABLE = (
     ),
     Key(
         "MODEL",
-        "A name from the catalogue, a local folder, or a Hugging Face repo id that is "
-        "in the cache already.",
+        "A name from the catalogue (`inv models`), a local folder, or a repo id of the Hugging "
+        "Face hub, which `inv up` fetches.",
         required=True,
         with_model=True,
     ),
@@ -191,7 +191,8 @@ TABLE = (
     ),
     Key(
         "MAX_MODEL_LEN",
-        "Longest prompt plus answer, in tokens. Unset: what the model allows.",
+        "Longest prompt plus answer, in tokens. Unset: the longest that fits, by `inv plan`, and "
+        "no more than the model allows.",
         whole_number(16, 16_777_216),
         flag="--max-model-len",
         with_model=True,

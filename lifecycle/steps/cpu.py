@@ -4,6 +4,7 @@ from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.host import GIB, Host
 from lifecycle.step import Step
+from lifecycle.steps import fit
 from lifecycle.tables.serving import CpuSupport
 
 VIRTUAL = "In a virtual machine set the CPU type to 'host', so that it passes them on."
@@ -64,6 +65,8 @@ def _lacks(host: Host, wanted: list[str]) -> str:
 
 
 def _memory(backend: Backend, host: Host) -> str:
+    if fit.model(backend, host):
+        return ""  # The planner knows better.
     need = memory_need(backend, host)
     if host.server.alive or not host.memory.total or host.memory.available >= need:
         return ""

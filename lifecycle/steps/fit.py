@@ -1,17 +1,17 @@
 """Whether the model fits this machine: asked before anything large is fetched or started."""
 
-import shlex
 from dataclasses import replace
 
 from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.errors import ModelUnavailable
-from lifecycle.host import GIB, Gpu, Host
+from lifecycle.host import GIB, Cpu, Gpu, Host
 from lifecycle.model import Model
 from lifecycle.models import figures, fit
 from lifecycle.models.fit import Card, Plan, Wanted
 from lifecycle.step import Step
-from lifecycle.steps import amd, serve_arguments
+from lifecycle.steps import amd, extra_arguments, serve_arguments
+from lifecycle.steps.extra_arguments import number
 
 
 def steps(backend: Backend, *, measured: int | None = None) -> list[Step]:
@@ -23,7 +23,10 @@ def steps(backend: Backend, *, measured: int | None = None) -> list[Step]:
 
     def missing(now: Host) -> str:
         found = plan(backend, now, measured)
-        return "" if found is None else shortage(backend, found)
+        why = "" if found is None else shortage(backend, found)
+        if why and backend.gpu == "cpu" and now.os.wsl:
+            why += "\nWSL2 gives what memory= in %UserProfile%\\.wslconfig says"
+        return why
 
     def told(now: Host) -> str:
         found = plan(backend, now, measured)
@@ -34,8 +37,8 @@ def steps(backend: Backend, *, measured: int | None = None) -> list[Step]:
             name=f"{backend.model} fits",
             missing=missing,
             found=told,
-            fix=f"See the sum and what would fit: inv plan --gpu {backend.name}\n"
-            "To try all the same: inv up --force",
+            fix=f"The sum: inv plan --gpu {backend.name} --model {backend.model}; what fits here: "
+            "inv models\nTo try all the same, add --force.",
             failure=ModelUnavailable,
             phase="plan",
         )
@@ -64,12 +67,16 @@ def model(backend: Backend, host: Host) -> Model | None:
 
 
 def shortage(backend: Backend, found: Plan) -> str:
-    """Why a start would fail; "" when it would not, or not with a length that is ours to choose."""
+    """Why a start would fail; "" when not, or not with settings that are ours to choose."""
     free = not backend.get("MAX_MODEL_LEN")
-    if found.verdict == fit.FITS or (found.verdict == fit.FITS_WITH and free):
+    ours = not any(backend.get(key) for key in found.settings)
+    if found.verdict == fit.FITS or (found.verdict == fit.FITS_WITH and ours):
         return ""
     if found.blocked:
         return "\n".join(found.blocked)
+    seats = found.settings.get("MAX_NUM_SEQS")
+    if seats and "MAX_MODEL_LEN" not in found.settings:
+        return f"MAX_NUM_SEQS={backend.get('MAX_NUM_SEQS')} is too many: {seats} requests fit"
     lacking = f"{found.missing / GIB:.1f} GiB are missing" if found.missing else "there is no room"
     longest = f"; up to {found.longest} tokens fit" if found.longest else ""
     # Without a wish the verdict is about the shortest context that is of any use.
@@ -87,29 +94,40 @@ def summary(found: Plan) -> str:
 
 
 def with_length(backend: Backend, found: Plan | None) -> Backend:
-    """The same backend with the context the plan chose, where nobody chose one.
+    """The same backend with the context the plan chose, where nobody chose one, and as many
+    requests at once as there is room for.
 
-    vLLM would take the model's own, and end at once where that does not fit.
+    vLLM would take the model's own length, and its own number of requests, and end at once where
+    that does not fit.
     """
-    if found is None or backend.get("MAX_MODEL_LEN") or found.verdict == fit.DOES_NOT_FIT:
+    if found is None or found.verdict == fit.DOES_NOT_FIT:
         return backend
-    return backend.with_setting("MAX_MODEL_LEN", str(found.length), "inv plan")
+    told = {"MAX_MODEL_LEN": str(found.length), **found.settings}
+    for key, value in told.items():
+        if not backend.get(key):
+            backend = backend.with_setting(key, value, "inv plan")
+    return backend
 
 
 def notes(backend: Backend, found: Plan | None) -> list[str]:
     """What a person should know before the start: the context we choose, and cautions."""
     if found is None:
         return []
-    chosen = with_length(backend, found).get("MAX_MODEL_LEN")
-    said = [*found.cautions]
-    if chosen and chosen != backend.get("MAX_MODEL_LEN"):
-        said.insert(0, f"MAX_MODEL_LEN={chosen}: {_reason(found)} (inv plan shows the sum)")
-    return said
+    told, said = with_length(backend, found), []
+    length, seats = (
+        told.get(key) if told.get(key) != backend.get(key) else ""
+        for key in ("MAX_MODEL_LEN", "MAX_NUM_SEQS")
+    )
+    if length:
+        said.append(f"MAX_MODEL_LEN={length}: {_reason(found)} (inv plan shows the sum)")
+    if seats:
+        said.append(f"MAX_NUM_SEQS={seats}: as many requests at once as there is room for")
+    return [*said, *found.cautions]
 
 
 def _reason(found: Plan) -> str:
-    whole = found.verdict == fit.FITS
-    return "all the model can do fits" if whole else "the longest context that fits"
+    cut = "MAX_MODEL_LEN" in found.settings
+    return "the longest context that fits" if cut else "all the model can do fits"
 
 
 def wanted(backend: Backend, version: str) -> Wanted:
@@ -118,7 +136,7 @@ def wanted(backend: Backend, version: str) -> Wanted:
     Args:
         version: of vLLM; "" when unknown.
     """
-    extra = _values(backend.get("EXTRA_ARGS"))
+    extra = extra_arguments.values(backend.get("EXTRA_ARGS"))
     return Wanted(
         length=int(backend.get("MAX_MODEL_LEN") or 0),
         utilization=float(backend.get("GPU_MEMORY_UTILIZATION") or 0),
@@ -127,18 +145,25 @@ def wanted(backend: Backend, version: str) -> Wanted:
         dtype=backend.get("DTYPE"),
         quantization=backend.get("QUANTIZATION"),
         requests=int(backend.get("MAX_NUM_SEQS") or 0),
-        batched=_number(extra.get("--max-num-batched-tokens", "")),
+        batched=number(extra.get("--max-num-batched-tokens", "")),
         tensor=int(backend.get("TENSOR_PARALLEL") or 1),
-        pipeline=_number(extra.get("--pipeline-parallel-size", extra.get("-pp", ""))) or 1,
+        pipeline=number(extra.get("--pipeline-parallel-size", extra.get("-pp", ""))) or 1,
+        kv_bytes=number(extra.get("--kv-cache-memory-bytes", "")),
         version=version,
         eager="--enforce-eager" in extra,
+        speculated=extra_arguments.speculated(extra),
+        blind=extra_arguments.blind(extra),
+        overlap="--no-async-scheduling" not in extra,
+        prefixes="--no-enable-prefix-caching" not in extra,
+        state_dtype=extra.get("--mamba-ssm-cache-dtype", ""),
     )
 
 
 def card(backend: Backend, host: Host) -> Card | None:
     """The card a server of this backend takes, and how many there are like it; None without one."""
     if backend.gpu == "cpu":
-        return Card("cpu", host.memory.total, host.memory.available, name=host.cpu.model)
+        memory = host.memory
+        return Card("cpu", memory.total, memory.available, kind(host.cpu), host.cpu.model)
     some = cards(backend, host)
     if not some:
         return None
@@ -151,6 +176,12 @@ def card(backend: Backend, host: Host) -> Card | None:
     return Card(backend.gpu, total, best.free or None, arch, best.name, same, wsl=host.os.wsl)
 
 
+def kind(cpu: Cpu) -> str:
+    """What vLLM's kernels ask of a CPU, in the words of `data/fit.toml`; "" if unknown."""
+    kinds = {"amx_tile": "amx", "avx512f": "avx512", "avx2": "avx2", "asimd": "aarch64"}
+    return next((found for flag, found in kinds.items() if flag in cpu.flags), "")
+
+
 def cards(backend: Backend, host: Host) -> list[Gpu]:
     """The cards this backend may use: those of `DEVICES`, else all."""
     every = host.nvidia.gpus if backend.gpu == "cuda" else amd.cards(host)
@@ -161,22 +192,3 @@ def cards(backend: Backend, host: Host) -> list[Gpu]:
 def _free_without(host: Host) -> int:
     """RAM that can be had once the running server is gone."""
     return host.memory.available + host.server.memory
-
-
-def _values(extra: str) -> dict[str, str]:
-    """Flags and their values; "" for a flag without one."""
-    found: dict[str, str] = {}
-    flag = ""
-    for word in shlex.split(extra):
-        if word.startswith("-"):
-            flag, _, value = word.partition("=")
-            flag = flag.replace("_", "-")
-            found[flag] = value
-        elif flag:
-            found[flag], flag = word, ""
-    return found
-
-
-def _number(text: str) -> int:
-    """A count; 0 where vLLM will not understand it either."""
-    return int(text) if text.isdecimal() else 0

@@ -100,7 +100,8 @@ def _conversion(
             env={"UV_NO_PROGRESS": "1"},
         ),
         Command(
-            (python, "-u", str(Path(convert_gguf.__file__)), str(package / model.file),
+            # -P: or the modules beside the script would hide those of the standard library.
+            (python, "-P", "-u", str(Path(convert_gguf.__file__)), str(package / model.file),
              model.file_sha256, str(paths.models / model.name), json.dumps(model.sampling)),
             env={"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"},
         ),

@@ -46,7 +46,7 @@ def test_a_length_of_the_person_s_own_is_refused_where_it_does_not_fit() -> None
     told = step.missing(machine())
     assert "GiB are missing for 40960 tokens; up to " in told
     assert step.failure is ModelUnavailable
-    assert "inv up --force" in step.fix
+    assert "inv plan --gpu 4090 --model Qwen/Qwen3-8B" in step.fix
 
 
 def test_without_one_the_longest_that_fits_is_chosen_and_told() -> None:

