@@ -92,6 +92,9 @@ install_missing() {
   [[ $(ldconfig -p) == *libnuma.so.1* ]] || needed+=(libnuma1)
   # What images are pulled from in tests.
   command -v docker-registry >/dev/null || needed+=(docker-registry)
+  # The other machine that models are copied from.
+  command -v rsync >/dev/null || needed+=(rsync)
+  [[ -x /usr/sbin/sshd ]] || needed+=(openssh-server)
   mountpoint -q /sys/fs/cgroup || needed+=(cgroupfs-mount)
   if ((${#needed[@]})); then
     say "packages: installing ${needed[*]}"

@@ -12,6 +12,7 @@ class State:
 
     Args:
         conv: the last inputs of its convolution; of the model's type.
+        taps: how many inputs these are; each token guessed ahead adds one.
         recurrent: the state itself.
         dtype: type of the state; "" means the model's.
     """
@@ -19,6 +20,7 @@ class State:
     conv: int = 0
     recurrent: int = 0
     dtype: str = ""
+    taps: int = 3
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Quantization:
         nested: the scales are quantized themselves (bitsandbytes' double quantization).
         skipped: modules left as they were, as the file spells them.
         kv_cache: the type it gives the KV cache; "" when it says nothing.
+        square: scales belong to blocks of rows and columns, and not to rows or groups of a row.
     """
 
     method: str = ""
@@ -63,6 +66,7 @@ class Quantization:
     nested: bool = False
     skipped: tuple[str, ...] = ()
     kv_cache: str = ""
+    square: bool = False
 
     @property
     def bits(self) -> int:
@@ -72,12 +76,27 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Vision:
-    """The part that sees: sizes of its layers, and patches of the largest picture it takes."""
+    """The part that sees.
+
+    Args:
+        hidden: width inside; `out`: of what leaves it.
+        gated: its feed-forward halves have three matrices and not two.
+        merge: patches of a side that become one token; 1 where each stays one.
+        inputs: numbers of one patch; `positions`: rows of a learned table of places.
+        deep: layers whose sight enters the language part, too, each through a merger of its own.
+        patches: of the largest picture it takes.
+    """
 
     hidden: int = 0
     intermediate: int = 0
     depth: int = 0
     patches: int = 0
+    out: int = 0
+    gated: bool = False
+    merge: int = 1
+    inputs: int = 0
+    positions: int = 0
+    deep: int = 0
 
 
 @dataclass(frozen=True)
@@ -119,7 +138,8 @@ class Architecture:
         expert_intermediate: the same of one expert.
         dtype: `bfloat16`, `float16` or `float32`: what vLLM computes with unless told otherwise.
         longest: tokens vLLM takes at most; 0 when the file does not say.
-        sure: False when a part is of a kind that is only estimated; `unsure` says which.
+        ahead: parameters of layers that guess tokens ahead: in the files, and not loaded.
+        unsure: parts of a kind that is only estimated, in words.
     """
 
     family: str
@@ -137,6 +157,7 @@ class Architecture:
     quantization: Quantization = Quantization()
     vision: Vision = Vision()
     parameters: Parameters = Parameters()
+    ahead: int = 0
     unsure: tuple[str, ...] = ()
 
     @property
@@ -163,18 +184,20 @@ class Held:
         embedding: divided among the cards of tensor parallelism; on the first of a pipeline.
         head: likewise; on the last of a pipeline.
         layers: divided among all.
-        whole: on every card: norms, routers, what sees.
+        whole: on every card: norms, routers.
+        vision: what sees; divided like layers, on the first of a pipeline.
     """
 
     embedding: int = 0
     head: int = 0
     layers: int = 0
     whole: int = 0
+    vision: int = 0
 
     @property
     def total(self) -> int:
         """All of it, on one card."""
-        return self.embedding + self.head + self.layers + self.whole
+        return sum(vars(self).values())
 
 
 @dataclass(frozen=True)
@@ -184,7 +207,7 @@ class Model:
     Args:
         by_dtype: bytes by type as they lie on disk (`BF16`, `I32`, …); empty for an estimate.
         source: where the figures come from, for a person.
-        exact: weights from the headers of the files, and not reckoned from `config.json`.
+        exact: bytes of the files themselves, and not reckoned from `config.json`.
     """
 
     name: str

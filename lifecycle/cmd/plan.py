@@ -64,6 +64,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command
         known, on, asked, measured=measured, candidates=_instead(backend.model, known, on.gpu)
     )
     refused = bool(fit.shortage(backend, found))
+    found = dataclasses.replace(found, cautions=(*found.cautions, *_advice(backend, on.gpu)))
     if json:
         said = {"backend": backend.name, "card": dataclasses.asdict(on), "starts": not refused}
         report.document({**said, **dataclasses.asdict(found)})
@@ -105,6 +106,17 @@ def _figures(backend: "Backend", weights: "Weights", where: "Paths") -> "Model":
         raise ModelUnavailable(f"the figures of {hub.repo} cannot be read",
                                fix="Run the same again; they are asked for anew.")  # fmt: skip
     return found
+
+
+def _advice(backend: "Backend", gpu: str) -> list[str]:
+    """What the catalogue has against a model on this hardware, where the planner has nothing."""
+    from lifecycle.tables import catalogue
+
+    row = catalogue.find(backend.model)
+    if row is None or gpu in row.gpus:
+        return []
+    why = row.cautions.get(gpu)
+    return [f"the catalogue does not recommend it for {gpu}" + (f": {why}" if why else "")]
 
 
 def _instead(word: str, model: "Model", gpu: str) -> "list[Model]":

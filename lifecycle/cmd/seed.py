@@ -7,7 +7,6 @@ from invoke import Context
 from lifecycle.cmd.command import command, dry
 
 if TYPE_CHECKING:
-    from lifecycle.host import Disk
     from lifecycle.hub.client import Hub
     from lifecycle.models.seed import Order
     from lifecycle.paths import Paths
@@ -53,7 +52,7 @@ def seed_models(  # noqa: PLR0913 - each is an option of the command
         report.note(f"{backend.model} is here already, in {here.path}; it needs no hub")
         return
     if from_:
-        copy.over_ssh(context, from_, source.repo, where)
+        copy.over_ssh(from_, source, where, show=show)
         return
     complete = seed.here(where, source.repo, source.revision)
     if complete or (client.offline() and not here.problem):
@@ -64,7 +63,8 @@ def seed_models(  # noqa: PLR0913 - each is an option of the command
 
 
 def _bring(hub: "Hub", order: "Order", where: "Paths", *, show: bool) -> None:
-    from lifecycle import facts, report
+    from lifecycle import report
+    from lifecycle.cmd import arrival
     from lifecycle.models import seed
 
     if show:
@@ -73,26 +73,7 @@ def _bring(hub: "Hub", order: "Order", where: "Paths", *, show: bool) -> None:
     if order.complete:
         report.note(f"{order.repo.id} is here already, in {order.place.snapshot}; nothing to do")
         return
+    seed.adopt(order, where)
     seed.require_room(order)
-    for text in _cautions(order, facts.disk.look(where.models)):
-        report.note(text)
-    progress = report.Downloads(live=True)
-    try:
-        place = seed.fetch(hub, order, progress.show)
-    finally:
-        progress.stop()
-    report.note(f"{order.repo.id} is here: {place}")
-
-
-def _cautions(order: "Order", disk: "Disk") -> list[str]:
-    """What a person should know before many gigabytes come."""
-    from lifecycle.steps.checkout import WINDOWS_DRIVES
-
-    said = []
-    if disk.kind in WINDOWS_DRIVES:
-        said.append(f"{disk.path} is on a Windows drive: models load ten times slower from there "
-                    "than from the Linux disk (MODELS_DIR= in .env)")  # fmt: skip
-    if order.selection.code:
-        said.append(f"{order.repo.id} brings Python code ({', '.join(order.selection.code)}): it "
-                    "runs only with EXTRA_ARGS=--trust-remote-code")  # fmt: skip
-    return said
+    with arrival.shown(order) as on_progress:
+        seed.fetch(hub, order, on_progress)

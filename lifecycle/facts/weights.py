@@ -9,7 +9,7 @@ from lifecycle.backend import Backend
 from lifecycle.errors import ModelUnavailable
 from lifecycle.host import Weights
 from lifecycle.model import Model
-from lifecycle.models import cache, figures, folder, source
+from lifecycle.models import cache, figures, folder, seed, source
 from lifecycle.models.figures import Loaded
 from lifecycle.models.source import Source
 from lifecycle.paths import Paths
@@ -57,6 +57,9 @@ def _cached(hub: Source, paths: Paths) -> Weights:
     best = next((one for one in found if not one.problem), next(iter(found), None))
     if best:
         return best
+    begun = seed.unfinished(paths, hub.repo)
+    if begun:
+        return Weights(problem=begun)
     looked = " and ".join(str(one) for one in cache.caches(paths))
     return Weights(problem=f"{hub.repo} is in no Hugging Face cache (looked in {looked})")
 
@@ -69,7 +72,7 @@ def _figures(found: Weights, backend: Backend, paths: Paths) -> Model | None:
             return figures.of_folder(found.path, backend.model, how)
         hub = source.of(backend)
         learned = figures.of_hub(paths, hub.repo, hub.revision, how) if hub else None
-        return learned or figures.of_catalogue(backend.model, backend.get("REVISION"))
+        return learned or figures.of_catalogue(backend.model, how, backend.get("REVISION"))
     except (ModelUnavailable, OSError):
         # vLLM may know a kind of model that the planner does not.
         return None

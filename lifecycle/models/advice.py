@@ -22,6 +22,7 @@ FEW = 16
 """Requests at once; a household's server has no more."""
 STEP, COARSE_STEP, COARSE_FROM = 256, 1024, 8192
 PLAIN = {"", "auto", "bfloat16", "float16"}
+BLIND = "--language-model-only"
 
 Change = dict[str, str]
 """Keys of the env file, and what to set them to."""
@@ -70,10 +71,11 @@ def _other(other: Model, card: Card, wanted: Wanted) -> Alternative | None:
     if limits.of(other.architecture, card, wanted)[0]:
         return None
     most = other.architecture.longest or SHORTEST
-    length = rounded(total(other, card, wanted).longest(most), most)
+    whole = total(other, card, wanted)
+    length = rounded(whole.longest(most), most)
     if length < min(SHORTEST, most):
         return None
-    change = {} if length >= most else {"MAX_MODEL_LEN": str(length)}
+    change = whole.settings(most, length)
     says = f"{other.name}: {other.weights / GIB:.1f} GiB of weights, up to {length} tokens"
     return Alternative(says, model=other.name, settings=change, length=length)
 
@@ -82,9 +84,10 @@ def _changes(model: Model, card: Card, wanted: Wanted) -> list[Change]:
     rise, fewer = _rise(card, wanted), _fewer(card, wanted)
     eight = _eight_bit_cache(card, wanted)
     free = {key: value for change in (*rise, *fewer) for key, value in change.items()}
-    together = [free, *({**free, **one} for one in eight)] if free else []
+    costly = [*eight, *_blind(model, wanted)]
+    together = [free, *({**free, **one} for one in costly)] if free else []
     more, online = _more_cards(model, card, wanted), _online(model, card, wanted)
-    return [*rise, *fewer, *eight, *together, *more, *({**free, **one} for one in more), *online]
+    return [*rise, *fewer, *costly, *together, *more, *({**free, **one} for one in more), *online]
 
 
 def _rise(card: Card, wanted: Wanted) -> list[Change]:
@@ -107,6 +110,12 @@ def _fewer(card: Card, wanted: Wanted) -> list[Change]:
 def _eight_bit_cache(card: Card, wanted: Wanted) -> list[Change]:
     able = wanted.kv_dtype in PLAIN and limits.allows_fp8_cache(card)
     return [{"KV_CACHE_DTYPE": "fp8"}] if able else []
+
+
+def _blind(model: Model, wanted: Wanted) -> list[Change]:
+    """Without the part that sees, and without the memory of its largest picture."""
+    sees = model.architecture.vision.depth and not wanted.blind
+    return [{"EXTRA_ARGS": BLIND}] if sees else []
 
 
 def _online(model: Model, card: Card, wanted: Wanted) -> list[Change]:
@@ -132,13 +141,14 @@ def _with(
         quantization=change.get("QUANTIZATION", wanted.quantization),
         tensor=int(change.get("TENSOR_PARALLEL", wanted.tensor)),
         requests=int(change.get("MAX_NUM_SEQS", wanted.requests)),
+        blind=wanted.blind or BLIND in change.get("EXTRA_ARGS", ""),
     )
     other = _requantized(model, changed) if "QUANTIZATION" in change else model
     asked = wanted.length or model.architecture.longest or SHORTEST
     blocked = limits.of(other.architecture, card, changed)[0]
-    reached = 0 if blocked else total(other, card, changed, measured).longest(asked)
-    length = rounded(reached, asked)
-    told = change if length >= asked else {**change, "MAX_MODEL_LEN": str(length)}
+    whole = total(other, card, changed, measured)
+    length = 0 if blocked else rounded(whole.longest(asked), asked)
+    told = {**change, **whole.settings(asked, length)}
     said = " ".join(f"{key}={value}" for key, value in told.items())
     return Alternative(f"{said}: up to {length} tokens", settings=told, length=length)
 

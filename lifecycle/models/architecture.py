@@ -27,6 +27,9 @@ DTYPES = {"bfloat16": "bfloat16", "float16": "float16", "half": "float16", "floa
 FIXED_PATCHES = 4096
 DYNAMIC_PATCHES = 65536
 """Qwen-VL's largest picture: 16384 tokens of 2 x 2 patches (its `preprocessor_config.json`)."""
+GATES = {"silu", "swish"}
+GATED = ("qwen2_5_vl", "pixtral", "mistral3", "glm4v")
+"""What sees in these has gates, though their files do not always say so (transformers 5.19)."""
 MOST_LAYERS = 2048
 
 
@@ -71,6 +74,7 @@ def parse(config: Mapping[str, Any]) -> Architecture:
         quantization=_quantization(config, text),
         vision=vision,
         parameters=parameters.count(family, read, made, vision, tied=tied),
+        ahead=parameters.ahead(family, read, made),
         unsure=_unsure(read, made),
     )  # fmt: skip
 
@@ -174,13 +178,22 @@ def _vision(config: Config) -> Vision:
     hidden = read.count("embed_dim", "hidden_size")
     size = read.count("image_size", default=0)
     patch = read.count("patch_size", "spatial_patch_size", default=14)
-    fixed = (size // patch) ** 2 if size and patch else FIXED_PATCHES
+    fixed = (size // patch) ** 2 if size and patch else 0
     dynamic = read.has("spatial_merge_size") or read.has("window_size")
+    colours = read.count("in_channels", "in_chans", "num_channels", default=3)
+    kind = read.text("model_type") or config.text("model_type")
     return Vision(
         hidden=hidden,
         intermediate=read.count("intermediate_size", "mlp_dim", default=4 * hidden),
         depth=read.count("depth", "num_hidden_layers", "layers"),
-        patches=DYNAMIC_PATCHES if dynamic else fixed,
+        patches=DYNAMIC_PATCHES if dynamic else fixed or FIXED_PATCHES,
+        # Qwen 2's `hidden_size` is what leaves the tower; later ones say it by name.
+        out=read.count("out_hidden_size", default=0),
+        gated=read.text("hidden_act") in GATES or any(kind.startswith(one) for one in GATED),
+        merge=read.count("spatial_merge_size", default=1),
+        inputs=colours * patch**2 * read.count("temporal_patch_size", default=1),
+        positions=read.count("num_position_embeddings", default=0 if dynamic else fixed),
+        deep=len(read.words("deepstack_visual_indexes")),
     )
 
 

@@ -35,6 +35,10 @@ class Loaded:
     online: str = ""
 
 
+PLAIN = Loaded()
+"""As its own files say."""
+
+
 def of_folder(folder: Path, name: str, how: Loaded) -> Model:
     """A model on disk.
 
@@ -65,12 +69,12 @@ def asked(paths: Paths, repo: str, revision: str) -> bool:
     return _file(paths, repo, revision).is_file()
 
 
-def of_catalogue(word: str, revision: str = "") -> Model | None:
+def of_catalogue(word: str, how: Loaded = PLAIN, revision: str = "") -> Model | None:
     """A model the catalogue knows; None for any other, or for another revision of it."""
     row = tables.catalogue.find(word)
     if row is None or revision not in ("", row.revision):
         return None
-    return known.model(row)
+    return known.model(row, how.dtype, how.online)
 
 
 def learn(hub: "Hub", paths: Paths, repo: str, revision: str) -> None:

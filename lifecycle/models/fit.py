@@ -53,7 +53,7 @@ def plan(
     asked = wanted.length or most
     # vLLM itself refuses more than the model's own length.
     reached = 0 if blocked else rounded(whole.longest(asked), asked)
-    verdict = _verdict(reached, asked)
+    verdict = _verdict(reached, asked, full=whole.seats == whole.requests)
     length = reached if verdict == FITS_WITH else asked
     low, middle, high = _tokens(whole, wanted, length)
     starts = verdict != DOES_NOT_FIT
@@ -71,21 +71,27 @@ def plan(
         concurrency=whole.cache.concurrency(whole.available, length),
         length=length,
         longest=0 if blocked else rounded(whole.longest(most), most),
-        requests=int(whole.cache.concurrency(whole.sure, length)) if starts else 0,
+        requests=_at_once(whole, length) if starts else 0,
         missing=_missing(whole, asked if starts or wanted.length else SHORTEST, verdict),
         exact=whole.cache.plain,
-        settings={"MAX_MODEL_LEN": str(length)} if verdict == FITS_WITH else {},
+        settings=whole.settings(asked, length) if verdict == FITS_WITH else {},
         blocked=blocked,
         cautions=cautions,
+        shortage=whole.shortage,
         notes=_notes(model, whole, wanted),
         alternatives=() if verdict == FITS else _instead(model, card, wanted, measured, candidates),
     )
 
 
-def _verdict(reached: int, asked: int) -> str:
-    if reached >= asked:
+def _verdict(reached: int, asked: int, *, full: bool) -> str:
+    if reached >= asked and full:
         return FITS
     return FITS_WITH if reached >= min(SHORTEST, asked) else DOES_NOT_FIT
+
+
+def _at_once(whole: Total, length: int) -> int:
+    """Requests of this length, as many as the cache surely holds and vLLM takes."""
+    return min(int(whole.cache.concurrency(whole.sure, length)), whole.seats)
 
 
 def _tokens(whole: Total, wanted: Wanted, length: int) -> tuple[int, int, int]:
@@ -109,10 +115,19 @@ def _instead(
     return (*same, *advice.others(card, wanted, different, advice.MOST - len(same)))
 
 
+def _seats(whole: Total) -> str:
+    if whole.shortage or whole.seats in {0, whole.requests}:
+        return ""
+    return (
+        f"vLLM wants a block of the KV cache for each of {whole.requests} requests"
+        f" (MAX_NUM_SEQS) and surely has {whole.seats}"
+    )
+
+
 def _notes(model: Model, whole: Total, wanted: Wanted) -> tuple[str, ...]:
     architecture, kind = model.architecture, model.architecture.quantization
     said = [
-        whole.shortage,
+        _seats(whole),
         "" if model.exact else "weights are reckoned from config.json, not read from the files",
         "" if whole.cache.plain else "tokens are an estimate: " + ", ".join(architecture.unsure),
     ]

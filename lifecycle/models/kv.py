@@ -15,6 +15,8 @@ from lifecycle.model import Architecture, Layer
 
 BLOCK = 16
 """vLLM's block on cards, in tokens."""
+CPU_BLOCK = 128
+"""And on the CPU (`platforms/cpu.py`)."""
 LATENT_BLOCK = 128
 """Blocks beside a state are a multiple of this for latent attention (`interface.py`)."""
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "fp8": 1, "fp8_e4m3": 1, "fp8_e5m2": 1}
@@ -28,7 +30,7 @@ NEARLY = 1.5
 BOUNDARY = 2
 """Layers at each end that TurboQuant leaves as they are, unless some layers keep states."""
 STATES = 2
-"""States vLLM keeps of a request with prefix caching, which is on by default (mode `align`)."""
+"""States vLLM keeps of a request with prefix caching (mode `align`); one without."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,12 @@ class Layout:
         model_dtype: what vLLM computes with.
         tensor: cards that share each layer.
         pipeline: cards that share the layers.
-        batched: tokens of one step.
+        batched: tokens that are under way at once: of one step, or of two where they overlap.
         hybrid: layers with a window free what is behind it.
         speculated: tokens guessed ahead; each holds a state more.
+        block: tokens of a block where no state asks for more.
+        states: kept of a request.
+        state_dtype: `--mamba-ssm-cache-dtype`; "" or `auto`: what the model says.
     """
 
     dtype: str = ""
@@ -52,6 +57,9 @@ class Layout:
     batched: int = 2048
     hybrid: bool = True
     speculated: int = 0
+    block: int = BLOCK
+    states: int = STATES
+    state_dtype: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,19 +102,20 @@ class Cache:
         """Bytes vLLM demands for one request of this length, with the block it holds back."""
         return (self._request(length) + 1) * self.block_bytes if self.groups else 0
 
+    def blocks(self, memory: int) -> int:
+        """Blocks of the pool; one of them is never given to a request."""
+        return max(0, memory) // self.block_bytes if self.groups else 0
+
     def concurrency(self, memory: int, length: int) -> float:
         """Requests of this length at once, as vLLM prints it."""
-        if not self.groups:
-            return 0.0
-        return max(0, memory) // self.block_bytes / max(1, self._request(length))
+        return self.blocks(memory) / max(1, self._request(length))
 
     def tokens(self, memory: int, length: int, *, by_groups: bool = False) -> int:
         """Tokens as vLLM prints them: concurrency x length, and before 0.21 by groups."""
         if not self.groups:
             return 0
-        if by_groups or self.plain:
-            blocks = max(0, memory) // self.block_bytes
-            return blocks // len(self.groups) * min(one.block for one in self.groups)
+        if by_groups:
+            return self.blocks(memory) // len(self.groups) * min(one.block for one in self.groups)
         return int(self.concurrency(memory, length) * length)
 
     def longest(self, memory: int, most: int) -> int:
@@ -141,8 +150,9 @@ def cache(architecture: Architecture, wanted: Layout) -> Cache:
     if not states and len({_alike(kept[index]) for index in sizes}) == 1:
         # Like layers of any size make one group (vLLM: UniformTypeKVCacheSpecs).
         whole = sum(sizes.values())
-        return Cache((Group(kept[0], len(kept), BLOCK, wanted.batched),), whole * BLOCK, growing)
-    block = _block(sizes, states, kept)
+        only = Group(kept[0], len(kept), wanted.block, wanted.batched)
+        return Cache((only,), whole * wanted.block, growing)
+    block = _block(sizes, states, kept, wanted.block)
     page = max([size * block for size in sizes.values()] or states)
     groups = _grouped(kept, sizes, page, block, wanted)
     return Cache(groups, groups[0].layers * page, growing)
@@ -224,15 +234,19 @@ def _token(
 def _state(layer: Layer, wanted: Layout) -> int:
     """Bytes of one state on one card."""
     size = BYTES.get(wanted.model_dtype, 2)
-    recurrent = BYTES.get(layer.state.dtype or wanted.model_dtype, size)
-    return (layer.state.conv * size + layer.state.recurrent * recurrent) // wanted.tensor
+    said = wanted.state_dtype if wanted.state_dtype != "auto" else ""
+    recurrent = BYTES.get(said or layer.state.dtype or wanted.model_dtype, size)
+    conv = layer.state.conv * (layer.state.taps + wanted.speculated) // max(1, layer.state.taps)
+    return (conv * size + layer.state.recurrent * recurrent) // wanted.tensor
 
 
-def _block(sizes: dict[int, int], states: list[int], kept: Sequence[Layer]) -> int:
+def _block(
+    sizes: dict[int, int], states: list[int], kept: Sequence[Layer], least: int = BLOCK
+) -> int:
     """Tokens of a block, of the layer with the largest: as many as outweigh a state."""
     if not states or not sizes:
-        return BLOCK
-    step = LATENT_BLOCK if any(layer.kind == "latent" for layer in kept) else BLOCK
+        return least
+    step = max(least, LATENT_BLOCK) if any(layer.kind == "latent" for layer in kept) else least
     return step * ceil(max(states) / (step * max(sizes.values())))
 
 
@@ -249,7 +263,7 @@ def _grouped(
         # A page that does not divide the largest is padded; its block stays.
         exact = token_size and page % (token_size * block) == 0
         tokens = page // token_size if exact else block
-        states = STATES + wanted.speculated
+        states = wanted.states + wanted.speculated
         one = Group(kept[indices[0]], size, tokens, wanted.batched, states)
         groups += [one] * ceil(len(indices) / size)
     return tuple(groups)

@@ -105,8 +105,9 @@ def estimate(architecture: Architecture, start: Start, measured: int | None = No
 def _context(row: tables.fit.Overhead, start: Start) -> float:
     """What is there before anything runs."""
     large = tables.fit.batch(start.gpu, start.version, start.memory / GIB).shared_gib
-    doublings = log2(start.tensor * start.pipeline)
-    return (row.base_gib + (row.shared_gib + large) * doublings) * GIB
+    cards = start.tensor * start.pipeline
+    together = max(row.shared_gib * log2(cards), large) if cards > 1 else 0.0
+    return (row.base_gib + together) * GIB
 
 
 def _peak(architecture: Architecture, row: tables.fit.Overhead, start: Start) -> float:
@@ -119,9 +120,8 @@ def _peak(architecture: Architecture, row: tables.fit.Overhead, start: Start) ->
     chosen = min(start.batch.requests, tokens) * architecture.vocab * row.sampler_bytes
     if row.chunked_above:
         # Pictures of a whole prompt and the prompt itself were there together.
-        return max(forward + _picture(architecture, tokens, size), chosen)
-    # PyTorch keeps what the forward pass took while tokens are chosen.
-    return max(forward + chosen, _picture(architecture, 0, size))
+        return max(forward + _picture(architecture, tokens, size, start.tensor), chosen)
+    return max(forward, chosen, _picture(architecture, 0, size, start.tensor))
 
 
 def captured(requests: int) -> int:
@@ -147,11 +147,11 @@ def _has_dense(architecture: Architecture) -> bool:
     return architecture.parameters.dense > 0
 
 
-def _picture(architecture: Architecture, prompt: int, size: int) -> float:
+def _picture(architecture: Architecture, prompt: int, size: int, tensor: int) -> float:
     """The largest picture at once; before 0.8 a whole prompt of pictures."""
     vision = architecture.vision
     patches = max(vision.patches, 4 * prompt) if vision.depth else 0
-    return patches * (3 * vision.intermediate + 4 * vision.hidden) * size
+    return patches * (3 * vision.intermediate / tensor + 4 * vision.hidden) * size
 
 
 def _graphs(architecture: Architecture, start: Start) -> float:

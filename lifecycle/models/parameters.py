@@ -57,6 +57,18 @@ def count(
     )  # fmt: skip
 
 
+def ahead(family: str, config: Config, layers: tuple[Layer, ...]) -> int:
+    """Parameters of the layers that guess tokens ahead (MTP): two widths joined, then a layer."""
+    number = config.count("mtp_num_hidden_layers", "num_nextn_predict_layers", default=0)
+    attending = [layer for layer in layers if layer.kind in {"full", "latent"}]
+    if not number or not attending:
+        return 0
+    hidden = config.count("hidden_size", "n_embd", "d_model")
+    routed = experts(config) * 3 * hidden * expert_width(config) + _shared(config, hidden)
+    fed = routed if experts(config) else _dense(0, family, config, hidden)
+    return number * (2 * hidden * hidden + _mixer(attending[0], 0, family, config, hidden) + fed)
+
+
 def experts(config: Config) -> int:
     """Experts a router chooses from; 0 without any."""
     return config.count(
@@ -92,7 +104,14 @@ def _dense(index: int, family: str, config: Config, hidden: int) -> int:
     size = dense_width(config, hidden)
     if isinstance(width, list) and index < len(width) and isinstance(width[index], int):
         size = width[index]
+    elif config.raw("use_double_wide_mlp") and index >= _own(config):
+        size *= 2  # Gemma 4: layers that share another's keys and values are wider instead
     return (2 if _ungated(family, config) else 3) * hidden * size
+
+
+def _own(config: Config) -> int:
+    """Layers with keys and values of their own; they come first."""
+    return config.count("num_hidden_layers") - config.count("num_kv_shared_layers", default=0)
 
 
 def _fed(index: int, config: Config, layers: tuple[Layer, ...]) -> bool:
@@ -202,7 +221,20 @@ def _recurrent(family: str, config: Config, layer: Layer, hidden: int) -> int:
 
 
 def _seen(vision: Vision, hidden: int) -> int:
-    """The tower, and what joins it to the language part: two matrices of four patches' width."""
-    wide = 4 * vision.hidden
-    tower = vision.depth * (4 * vision.hidden**2 + 3 * vision.hidden * vision.intermediate)
-    return tower + (wide * wide + wide * hidden if vision.depth else 0)
+    """The tower, and what joins it to the language part."""
+    if not vision.depth:
+        return 0
+    wide = vision.hidden
+    matrices = 3 if vision.gated else 2
+    layer = 4 * wide * wide + matrices * wide * vision.intermediate
+    return (
+        vision.depth * layer
+        + wide * (vision.inputs + vision.positions)
+        + (1 + vision.deep) * _joined(vision, vision.out or hidden)
+    )
+
+
+def _joined(vision: Vision, out: int) -> int:
+    """Two matrices where patches are merged (Qwen), one where they are pooled (Gemma)."""
+    wide = vision.merge**2 * vision.hidden
+    return wide * wide + wide * out if vision.merge > 1 else wide * out

@@ -43,6 +43,11 @@ class Wanted:
         quantization: `QUANTIZATION`: what unquantized weights become at the start.
         version: of vLLM.
         eager: `--enforce-eager`: no graphs.
+        speculated: tokens guessed ahead of each request.
+        blind: `--language-model-only`: the part that sees is not loaded.
+        overlap: False for `--no-async-scheduling`.
+        prefixes: False for `--no-enable-prefix-caching`.
+        state_dtype: `--mamba-ssm-cache-dtype`.
     """
 
     length: int = 0
@@ -59,6 +64,10 @@ class Wanted:
     version: str = ""
     eager: bool = False
     speculated: int = 0
+    blind: bool = False
+    overlap: bool = True
+    prefixes: bool = True
+    state_dtype: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,8 @@ class Plan:
 
     Args:
         verdict: `fits`, `fits with these settings` or `does not fit`.
-        settings: what must be set for it to fit; empty when it fits as wanted.
+        settings: what must be set for it to fit (`MAX_MODEL_LEN`, `MAX_NUM_SEQS`); empty when it
+            fits as wanted.
         length: the context this plan starts with: the wanted one, or the longest that fits.
         longest: the longest context that surely fits, rounded down; 0 when none does.
         requests: of that length at once, at least.
@@ -102,6 +112,7 @@ class Plan:
         token_bytes: of the KV cache, a token on one card.
         exact: bytes a token are exact; False for windows and states.
         blocked: why this card cannot run it at all; cautions are good to know.
+        shortage: why vLLM would refuse before it loads anything; "" when it would not.
         notes: what is estimated, and why.
     """
 
@@ -123,6 +134,7 @@ class Plan:
     exact: bool
     settings: dict[str, str] = field(default_factory=dict)
     blocked: tuple[str, ...] = ()
+    shortage: str = ""
     cautions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     alternatives: tuple[Alternative, ...] = ()

@@ -39,7 +39,7 @@ def _numbers(method: str, config: Config) -> Quantization:
     if method == "mxfp4":
         return Quantization(format="mxfp4", group=MXFP4_GROUP)
     if method in {"fp8", "fbgemm_fp8"}:
-        return Quantization(format="fp8")
+        return Quantization(format="fp8", square=bool(config.raw("weight_block_size")))
     for beginning, read in _READERS.items():
         if method.startswith(beginning):
             return read(config)
@@ -96,7 +96,12 @@ def _compressed(config: Config) -> Quantization:
     group = 0 if inner.raw("group_size") == -1 else inner.count("group_size", default=0)
     floats = {8: "fp8", 4: "mxfp4" if group == MXFP4_GROUP else "nvfp4"}
     format_ = floats.get(bits, "") if kind == "float" else _integer(bits)
-    return Quantization(format=format_, group=group, zeros=inner.raw("symmetric") is False)
+    return Quantization(
+        format=format_,
+        group=group,
+        zeros=inner.raw("symmetric") is False,
+        square=inner.text("strategy") == "block",
+    )
 
 
 _READERS: dict[str, Callable[[Config], Quantization]] = {

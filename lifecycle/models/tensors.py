@@ -147,7 +147,7 @@ def _held(header: Header, architecture: Architecture, dtype: str, online: str) -
     parts: Counter[str] = Counter()
     for name, tensor in _loaded(header, architecture):
         parts[_part(name, tensor)] += _size(name, tensor, architecture, dtype, online)
-    return Held(parts["embedding"], parts["head"], parts["layers"], parts["whole"])
+    return Held(parts["embedding"], parts["head"], parts["layers"], parts["whole"], parts["vision"])
 
 
 def _loaded(header: Header, architecture: Architecture) -> Iterable[tuple[str, Tensor]]:
@@ -163,7 +163,7 @@ def _loaded(header: Header, architecture: Architecture) -> Iterable[tuple[str, T
 
 def _part(name: str, tensor: Tensor) -> str:
     if SEES.search(name):
-        return "whole"
+        return "vision"
     if EMBEDDING.search(name) or PER_LAYER.search(name):
         return "embedding"
     if HEAD.search(name):

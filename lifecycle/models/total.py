@@ -4,10 +4,17 @@ from dataclasses import dataclass, replace
 
 from lifecycle import tables
 from lifecycle.host import GIB
-from lifecycle.model import Model
+from lifecycle.model import Architecture, Held, Model, Vision
 from lifecycle.models import kv, overhead, weights
+from lifecycle.models.kv import BYTES
 from lifecycle.models.overhead import Batch, Overhead, Start
 from lifecycle.models.plan import Card, Line, Wanted
+
+SEATED = 0.75
+"""Of the seats there are, so many are offered: more requests at once also take more memory, and a
+household has not so many."""
+EVEN = 8
+"""Graphs are captured for 1, 2, 4 and multiples of 8 requests (`overhead.SIZES`)."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,8 @@ class Total:
         available: for the KV cache, if overhead is as reckoned.
         shortage: why vLLM would not even begin; "" when it would.
         lack: bytes of that shortage.
+        requests: at once, as wanted or as vLLM chooses.
+        seated: each of them needs a block of the cache before vLLM starts.
     """
 
     budget: int
@@ -29,6 +38,13 @@ class Total:
     lines: tuple[Line, ...]
     shortage: str = ""
     lack: int = 0
+    requests: int = 0
+    seated: bool = False
+
+    @property
+    def seats(self) -> int:
+        """Requests at once that vLLM surely starts with."""
+        return min(self.requests, self.cache.blocks(self.sure)) if self.seated else self.requests
 
     @property
     def sure(self) -> int:
@@ -40,6 +56,14 @@ class Total:
         """And when it takes the least."""
         return self.available + self.overhead.error
 
+    def settings(self, asked: int, length: int) -> dict[str, str]:
+        """What must be set to start with this length: a shorter context, fewer requests at once."""
+        found = {"MAX_MODEL_LEN": str(length)} if length < asked else {}
+        if self.seats < self.requests:
+            some = int(self.seats * SEATED)
+            found["MAX_NUM_SEQS"] = str(some // EVEN * EVEN if some >= EVEN else max(1, some))
+        return found
+
     def longest(self, most: int) -> int:
         """The longest request that surely fits, up to `most` tokens."""
         return 0 if self.shortage else self.cache.longest(self.sure, most)
@@ -50,6 +74,8 @@ class _Parts:
     held: int
     overhead: Overhead
     cache: kv.Cache
+    requests: int
+    seated: bool
 
 
 def total(model: Model, card: Card, wanted: Wanted, measured: int | None = None) -> Total:
@@ -58,22 +84,21 @@ def total(model: Model, card: Card, wanted: Wanted, measured: int | None = None)
     Args:
         measured: bytes of overhead a start of this model on this card really took.
     """
-    architecture = model.architecture
+    architecture = loaded(model.architecture, wanted)
     size = batch(model, card, wanted)
     dtype = wanted.dtype if wanted.dtype not in {"", "auto"} else architecture.dtype
-    row = tables.fit.overhead(wanted.version)
-    layout = kv.Layout(
-        wanted.kv_dtype, dtype, wanted.tensor, wanted.pipeline, size.tokens, row.hybrid,
-        wanted.speculated,
-    )  # fmt: skip
     start = Start(
         card.gpu, size, card.total, wanted.version, wanted.length or architecture.longest, dtype,
         wanted.tensor, wanted.pipeline, wanted.eager,
     )  # fmt: skip
     parts = _Parts(
-        weights.on_card(model.held, len(architecture.layers), wanted.tensor, wanted.pipeline),
+        weights.on_card(
+            held(model, wanted), len(architecture.layers), wanted.tensor, wanted.pipeline
+        ),
         overhead.estimate(architecture, start, measured),
-        kv.cache(architecture, layout),
+        kv.cache(architecture, layout(architecture, card, wanted, size)),
+        size.requests,
+        _seated(architecture, card, wanted),
     )
     if card.gpu == "cpu":
         return _on_cpu(model, card, wanted, parts)
@@ -82,28 +107,83 @@ def total(model: Model, card: Card, wanted: Wanted, measured: int | None = None)
 
 def batch(model: Model, card: Card, wanted: Wanted) -> Batch:
     """Requests and tokens of one step: as wanted, else as vLLM chooses."""
-    row = tables.fit.batch(card.gpu, wanted.version, card.total / GIB)
+    row = tables.fit.batch(card.gpu, wanted.version, card.total / GIB, card.name)
     requests = wanted.requests or row.requests
     longest = wanted.length or model.architecture.longest or row.tokens
-    return Batch(requests, wanted.batched or min(row.tokens, requests * longest))
+    tokens = wanted.batched or min(row.tokens, requests * longest)
+    return Batch(wanted.requests or min(row.requests, tokens), tokens)
+
+
+def loaded(architecture: Architecture, wanted: Wanted) -> Architecture:
+    """What is loaded of a model: perhaps not what sees, perhaps the layer that guesses ahead."""
+    if wanted.blind:
+        architecture = replace(architecture, vision=Vision())
+    if _guesses(architecture, wanted):
+        attending = next(one for one in architecture.layers if one.kind in {"full", "latent"})
+        architecture = replace(architecture, layers=(*architecture.layers, attending))
+    return architecture
+
+
+def held(model: Model, wanted: Wanted) -> Held:
+    """And its bytes; the layer that guesses ahead is never quantized in what we have seen."""
+    found = replace(model.held, vision=0) if wanted.blind else model.held
+    if _guesses(model.architecture, wanted):
+        size = model.architecture.ahead * BYTES[model.architecture.dtype]
+        found = replace(found, layers=found.layers + size)
+    return found
+
+
+def _guesses(architecture: Architecture, wanted: Wanted) -> bool:
+    return bool(wanted.speculated and architecture.ahead)
+
+
+def layout(architecture: Architecture, card: Card, wanted: Wanted, size: Batch) -> kv.Layout:
+    """How the KV cache is to be laid out."""
+    dtype = wanted.dtype if wanted.dtype not in {"", "auto"} else architecture.dtype
+    row = tables.fit.admission(wanted.version)
+    # Each stage of a pipeline has a step of its own, and on cards one more waits its turn.
+    more = wanted.overlap and card.gpu != "cpu"
+    steps = wanted.pipeline + more if row.settled else 1
+    latent = any(layer.kind == "latent" for layer in architecture.layers)
+    # The reference kernels of latent attention on the CPU take blocks of 16 only.
+    large = card.gpu == "cpu" and not (latent and card.arch != "amx")
+    return kv.Layout(
+        wanted.kv_dtype, dtype, wanted.tensor, wanted.pipeline, size.tokens * steps,
+        tables.fit.overhead(wanted.version).hybrid, wanted.speculated,
+        kv.CPU_BLOCK if large else kv.BLOCK, kv.STATES if wanted.prefixes else 1,
+        wanted.state_dtype,
+    )  # fmt: skip
+
+
+def _seated(architecture: Architecture, card: Card, wanted: Wanted) -> bool:
+    """Whether vLLM asks for a block for every request: to capture graphs of layers with states."""
+    graphs = card.gpu != "cpu" and not wanted.eager
+    return graphs and architecture.recurrent and tables.fit.admission(wanted.version).seats
 
 
 def _on_card(model: Model, card: Card, wanted: Wanted, parts: _Parts) -> Total:
     share = wanted.utilization or tables.fit.utilization(wsl=card.wsl)
     budget = int(share * card.total)
     free = card.free if card.free is not None else card.total - tables.fit.reserve(wsl=card.wsl)
-    available = budget - parts.held - parts.overhead.total
-    if wanted.kv_bytes:
-        available = min(wanted.kv_bytes, free - parts.held - parts.overhead.total)
-    lines = (
+    known = (
         Line("graphics memory", card.total, _cards(card, wanted)),
         Line("free of it", free, "" if card.free is not None else "assumed: it was not read"),
+    )
+    if wanted.kv_bytes:
+        short = _shortage(card, wanted, free, 0)
+        lines = (*known, *_common(model, parts, wanted.kv_bytes))
+        return _told(free, wanted.kv_bytes, parts, lines, short)
+    available = budget - parts.held - parts.overhead.total
+    lines = (
+        *known,
         Line("vLLM may take", budget, f"{share:g} of all"),
         *_common(model, parts, available),
     )
-    refused = 0 if wanted.kv_bytes else budget
-    shortage, lack = _shortage(card, wanted, free, refused), max(0, refused - free)
-    return Total(budget, parts.held, parts.overhead, parts.cache, available, lines, shortage, lack)
+    shortage, lack = _shortage(card, wanted, free, budget), max(0, budget - free)
+    return Total(
+        budget, parts.held, parts.overhead, parts.cache, available, lines, shortage, lack,
+        parts.requests, parts.seated,
+    )  # fmt: skip
 
 
 def _shortage(card: Card, wanted: Wanted, free: int, budget: int) -> str:
@@ -117,16 +197,32 @@ def _shortage(card: Card, wanted: Wanted, free: int, budget: int) -> str:
 
 
 def _on_cpu(model: Model, card: Card, wanted: Wanted, parts: _Parts) -> Total:
-    """On the CPU the KV cache is what was asked for; all of it must find room."""
+    """On the CPU the KV cache is what was asked for."""
     free = card.free if card.free is not None else card.total
     space = int((wanted.kv_gib or 1.0) * GIB)
+    lines = (Line("RAM that can be had", free), *_common(model, parts, space))
+    return _told(free, space, parts, lines)
+
+
+def _told(
+    free: int, space: int, parts: _Parts, lines: tuple[Line, ...], shortage: str = ""
+) -> Total:
+    """A KV cache whose size was given; all of it must find room."""
     left = free - parts.held - parts.overhead.total - parts.overhead.error
     lack = max(0, space - left)
-    shortage = f"{lack / GIB:.1f} GiB of RAM are missing" if lack else ""
-    lines = (Line("RAM that can be had", free), *_common(model, parts, space))
-    # The error counts against the RAM, not against the cache: that is as large as was asked.
+    if lack and not shortage:
+        rest = parts.overhead.total + parts.overhead.error
+        shortage = (
+            f"{lack / GIB:.1f} GiB are missing: {parts.held / GIB:.1f} for weights, "
+            f"{space / GIB:.1f} for the KV cache, {rest / GIB:.1f} for all else; "
+            f"{free / GIB:.1f} are free"
+        )
+    # The error counts against the room, not against the cache: that is as large as was asked.
     exact = replace(parts.overhead, error=0)
-    return Total(free, parts.held, exact, parts.cache, space, lines, shortage, lack)
+    return Total(
+        free, parts.held, exact, parts.cache, space, lines, shortage, lack, parts.requests,
+        parts.seated,
+    )  # fmt: skip
 
 
 def _common(model: Model, parts: _Parts, available: int) -> tuple[Line, ...]:

@@ -40,19 +40,20 @@ def estimate(architecture: Architecture, dtype: str = "", online: str = "") -> H
         embedding=counts.embedding * size,
         head=counts.head * size,
         layers=round(sum(_part(count, size, kind, names, depth) for count, names in parts)),
-        whole=(counts.rest + counts.vision) * size,
+        whole=counts.rest * size,
+        vision=counts.vision * size,
     )
 
 
 def on_card(held: Held, layers: int, tensor: int = 1, pipeline: int = 1) -> int:
     """Bytes on the card that holds the most.
 
-    Embedding and head are divided among the cards of tensor parallelism, and lie on the first and
-    the last of a pipeline.
+    Embedding, head and what sees (`--mm-encoder-tp-mode weights`, the default) are divided among
+    the cards of tensor parallelism; they lie on the first and the last of a pipeline.
     """
     sizes = stage_sizes(layers, pipeline)
     stages = [(held.layers / tensor + held.whole) * size / layers for size in sizes]
-    stages[0] += held.embedding / tensor
+    stages[0] += (held.embedding + held.vision) / tensor
     stages[-1] += held.head / tensor
     if not held.head and pipeline > 1:  # a tied head is a copy on the last card
         stages[-1] += held.embedding / tensor

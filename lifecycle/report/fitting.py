@@ -67,7 +67,7 @@ def plan(found: fit.Plan, on: fit.Card, backend: Backend) -> None:
     out.print(f"\n{_tokens(found)}")
     colour = {fit.FITS: "green", fit.FITS_WITH: "yellow"}.get(found.verdict, "red")
     out.print(f"\n[bold {colour}]{found.verdict}[/]{escape(_verdict(found))}", soft_wrap=True)
-    for text in found.blocked:
+    for text in (*found.blocked, *filter(None, [found.shortage])):
         out.print(f"  [red]{escape(text)}[/]", soft_wrap=True)
     for other in found.alternatives:
         out.print(f"  [green]→[/] {escape(other.says)}", soft_wrap=True)

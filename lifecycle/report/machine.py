@@ -47,6 +47,9 @@ def checkup(
     if not startable:
         line(f"\nThis version makes {backend.gpu} machines ready; inv up cannot start them yet.")
     todo = list(dict.fromkeys(one.by for one in found if one.state == findings.WORK))
+    if any(one.startswith("inv up") for one in todo):
+        # It fetches the model, too.
+        todo = [one for one in todo if not one.startswith("inv seed-models")]
     if todo:
         line(f"\nNext: {', then '.join(todo)}")
     elif startable and findings.ready(found):

@@ -49,7 +49,9 @@ def megabytes(size: float) -> str:
     """Bytes as Docker tells them: powers of ten."""
     if size >= 1e9:
         return f"{size / 1e9:.2f} GB"
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 or not size else f"{size / 1e3:.1f} kB"
+    if size >= 1e5 or not size:
+        return f"{size / 1e6:.1f} MB"
+    return f"{size / 1e3:.1f} kB" if size >= 1e3 else f"{size:.0f} B"
 
 
 def gib(size: int) -> str:

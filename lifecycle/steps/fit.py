@@ -8,6 +8,7 @@ from lifecycle.errors import ModelUnavailable
 from lifecycle.host import GIB, Cpu, Gpu, Host
 from lifecycle.model import Model
 from lifecycle.models import figures, fit
+from lifecycle.models.figures import Loaded
 from lifecycle.models.fit import Card, Plan, Wanted
 from lifecycle.step import Step
 from lifecycle.steps import amd, extra_arguments, serve_arguments
@@ -63,7 +64,9 @@ def plan(backend: Backend, host: Host, measured: int | None = None) -> Plan | No
 
 def model(backend: Backend, host: Host) -> Model | None:
     """The figures of the backend's model, as far as anybody knows them without asking."""
-    return host.weights.model or figures.of_catalogue(backend.model, backend.get("REVISION"))
+    how = Loaded(backend.get("DTYPE"), backend.get("QUANTIZATION"))
+    known = host.weights.model
+    return known or figures.of_catalogue(backend.model, how, backend.get("REVISION"))
 
 
 def shortage(backend: Backend, found: Plan) -> str:
@@ -77,13 +80,17 @@ def shortage(backend: Backend, found: Plan) -> str:
     seats = found.settings.get("MAX_NUM_SEQS")
     if seats and "MAX_MODEL_LEN" not in found.settings:
         return f"MAX_NUM_SEQS={backend.get('MAX_NUM_SEQS')} is too many: {seats} requests fit"
+    if found.shortage:
+        return "\n".join((found.shortage, *_instead(found)))
     lacking = f"{found.missing / GIB:.1f} GiB are missing" if found.missing else "there is no room"
     longest = f"; up to {found.longest} tokens fit" if found.longest else ""
     # Without a wish the verdict is about the shortest context that is of any use.
     asked = f" for {backend.get('MAX_MODEL_LEN')} tokens" if not free else ""
-    return "\n".join(
-        (f"{lacking}{asked}{longest}", *(f"instead: {one.says}" for one in found.alternatives))
-    )
+    return "\n".join((f"{lacking}{asked}{longest}", *_instead(found)))
+
+
+def _instead(found: Plan) -> list[str]:
+    return [f"instead: {one.says}" for one in found.alternatives]
 
 
 def summary(found: Plan) -> str:

@@ -73,6 +73,15 @@ class Score:
         return _error(self.plan.tokens if self.plan else None, self.case.found("kv_tokens"))
 
     @property
+    def in_range(self) -> bool | None:
+        """Whether the tokens that were found lie between the least and the most reckoned."""
+        found = self.case.found("kv_tokens")
+        if self.plan is None or not found:
+            return None
+        low, high = self.plan.tokens_range
+        return bool(low <= found <= high)
+
+    @property
     def plain(self) -> bool:
         """All layers keep the same."""
         return self.case.architecture is not None and self.case.architecture.uniform
@@ -81,7 +90,7 @@ class Score:
     def given(self) -> bool:
         """The row has every memory figure, and they agree with each other."""
         figures = ("vram_gib", "util", "weights_gib", "kv_available_gib", "kv_tokens")
-        if any(self.case.found(name) is None for name in figures):
+        if self.plan is None or any(self.case.found(name) is None for name in figures):
             return False
         off = _error(self.divided, self.case.found("kv_tokens"))
         return off is not None and abs(off) <= CONTRADICTION
@@ -100,11 +109,8 @@ def score(case: Case) -> Score:
     wanted, row = case.wanted, tables.fit.overhead(case.wanted.version)
     held = weights.on_card(model.held, len(architecture.layers), wanted.tensor, wanted.pipeline)
     step = total.batch(model, case.card or ANY_CARD, wanted)
-    layout = kv.Layout(
-        wanted.kv_dtype, architecture.dtype, wanted.tensor, wanted.pipeline, step.tokens,
-        row.hybrid,
-    )  # fmt: skip
-    cache = kv.cache(architecture, layout)
+    layout = total.layout(architecture, case.card or ANY_CARD, wanted, step)
+    cache = kv.cache(total.loaded(architecture, wanted), layout)
     length = wanted.length or UNSAID_LENGTH
     memory = case.kv_available
     ready = case.card and case.complete and case.found("util")
@@ -121,7 +127,10 @@ def score(case: Case) -> Score:
 def measure(console: Console, rows: Rows, file: Path) -> None:
     """Print every row and fill the summary."""
     scores = [score(case) for case in cases.load(file)]
-    console.print(_table(scores))
+    console.print(_table(scores), ranges(scores))
+    if file == cases.CASES:
+        more = [score(case) for case in cases.load(cases.MORE)]
+        console.print(_table(more), ranges(more), "beside the goals:", summary(more))
     for name, numbers in summary(scores).items():
         if name in rows:
             rows[name] = Row(ours=numbers) if numbers else Row(skipped="no row says enough")
@@ -138,6 +147,15 @@ def summary(scores: list[Score]) -> dict[str, list[float]]:
         "planner-worst": [max(tokens)] if tokens else [],
         "planner-false-fits": [float(sum(one.false_fit for one in scores))] if scores else [],
     }
+
+
+def ranges(scores: list[Score]) -> str:
+    """How often what was found lies in the range the planner gave."""
+    asked = [one for one in scores if one.in_range is not None]
+    inside = sum(bool(one.in_range) for one in asked)
+    dense = [one for one in asked if one.given]
+    well = sum(bool(one.in_range) for one in dense)
+    return f"in the range: {well} of {len(dense)} with all figures, {inside} of {len(asked)} in all"
 
 
 def _table(scores: list[Score]) -> Table:

@@ -379,7 +379,7 @@ def test_ctrl_c_while_the_server_is_silent(shop: Shop) -> None:
     code, _ = end(process)
     assert code == 130
     assert time.monotonic() - asked < 3
-    assert missing_bytes(shop.items, shop.place) == SIZE - 8 * MIB
+    assert missing_bytes([shop.weights], shop.place) == SIZE - 8 * MIB
 
 
 # What servers say

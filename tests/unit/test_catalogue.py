@@ -78,7 +78,10 @@ def test_bytes_are_what_the_planner_reckons(row: CatalogueModel) -> None:
     read = architecture.parse(row.config)
     held = known.model(row).weights
     copy = 2 * read.vocab * read.hidden if read.tied else 0
-    assert row.size in (pytest.approx(held, rel=0.016), pytest.approx(held + copy, rel=0.001))
+    if read.ahead:  # what guesses ahead is in the files of some, and quantized in those of others
+        assert held <= row.size <= (held + 2 * read.ahead + copy) * 1.001
+    else:
+        assert row.size in (pytest.approx(held, rel=0.016), pytest.approx(held + copy, rel=0.001))
 
 
 @every

@@ -1,4 +1,4 @@
-"""The planner on real starts of vLLM (tests/bench/vram.jsonl): its goals, row by row."""
+"""The planner on real starts of vLLM (tests/bench/*.jsonl): its goals, row by row."""
 
 import pytest
 
@@ -7,6 +7,13 @@ from tests.bench.planner import Score
 
 SCORES = [planner.score(case) for case in cases.load()]
 KNOWN = [one for one in SCORES if one.case.architecture]
+MORE = [planner.score(case) for case in cases.load(cases.MORE)]
+COLD = "qwen25-3b-awq-6g-wsl-cold"
+"""Its log says itself that it is no ordinary start: without a compile cache, 0.9 GiB less."""
+ROUNDED = "qwen36-35b-nvfp4-wsl"
+"""15 blocks in "0.32 GiB", which are 16 by that figure."""
+PARTLY = {"gemma4-e2b-l4", "gemma4-e2b-w4a16-t4"}
+"""What of Gemma 4's embeddings is quantized, and how it hears, stands in no row."""
 
 
 def test_most_rows_say_enough() -> None:
@@ -26,6 +33,29 @@ def test_a_row(score: Score) -> None:
 
 def test_half_of_the_tokens_are_closer_still() -> None:
     assert planner.summary(SCORES)["planner-tokens"][0] <= 0.05
+
+
+@pytest.mark.parametrize("score", MORE, ids=lambda one: one.case.name)
+def test_a_row_of_others(score: Score) -> None:
+    name = score.case.name
+    assert score.bytes_error is None or abs(score.bytes_error) <= 0.01
+    # The cache's layout, windows and states too, out of the memory the log gave.
+    assert score.divided_error is None or abs(score.divided_error) <= 0.003 or name == ROUNDED
+    assert score.weights_error is None or abs(score.weights_error) <= 0.03 or name in PARTLY
+    assert not score.false_fit
+    if score.given and name not in {COLD, *PARTLY}:
+        assert score.tokens_error is not None
+        assert abs(score.tokens_error) <= 0.15
+
+
+def test_half_of_the_others_are_closer_still() -> None:
+    assert planner.summary(MORE)["planner-tokens"][0] <= 0.05
+
+
+def test_most_starts_lie_in_the_range_they_were_given() -> None:
+    asked = [one for one in (*SCORES, *MORE) if one.given and one.in_range is not None]
+    assert len(asked) >= 25
+    assert sum(bool(one.in_range) for one in asked) >= 0.8 * len(asked)
 
 
 def test_hybrids_find_themselves_in_their_range() -> None:

@@ -1,5 +1,7 @@
 """The KV cache's layout, against what logs of vLLM show."""
 
+from dataclasses import replace
+
 import pytest
 
 from lifecycle.host import GIB
@@ -66,6 +68,55 @@ def test_states_share_pages_with_attention() -> None:
     assert len(cache.groups) == 4
     assert cache.tokens(int(4.99 * GIB), 131072) == 302921
     assert round(cache.concurrency(int(4.99 * GIB), 131072), 2) == 2.31
+
+
+@pytest.mark.parametrize(
+    ("layout", "states", "guess", "gib", "length", "tokens"),
+    [
+        # A table of an RTX 5090 (tests/bench/more.jsonl): one state a request and one a guess.
+        (Layout("fp8", speculated=3, states=1), 1600, True, 9.28, 262_144, 265_122),
+        (Layout("int8_per_token_head", speculated=3, states=1), 1584, True, 9.67, 262_144, 272_453),
+        (Layout("int4_per_token_head", speculated=3, states=1), 3104, True, 9.67, 262_144, 502_667),
+        # An RTX PRO 6000 of 0.29: 652 blocks of 784 tokens, 38.35x of 8192.
+        (Layout(), 784, False, 31.24, 8192, 314_187),
+    ],
+)
+def test_states_on_other_cards(
+    layout: Layout, states: int, gib: float, length: int, tokens: int, *, guess: bool
+) -> None:
+    read = architecture.parse(QWEN_27B)
+    attending = next(one for one in read.layers if one.kind == "full")
+    layers = (*read.layers, attending) if guess else read.layers
+    cache = kv.cache(replace(read, layers=layers), layout)
+    assert {group.block for group in cache.groups} == {states}
+    assert cache.tokens(int(gib * GIB), length) == tokens
+
+
+@pytest.mark.parametrize(
+    ("batched", "length", "gib", "concurrency"),
+    [
+        (2048, 8192, 9.92, 129.66),
+        (2 * 2048, 16384, 4.66, 31.72),
+        (2 * 16384, 32768, 155.04, 275.45),
+    ],
+)
+def test_steps_that_overlap_keep_more_of_a_window(
+    batched: int, length: int, gib: float, concurrency: float
+) -> None:
+    # Gemma 4 E2B on an L4 (0.21), a T4 and an MI300X (0.27 and later): tests/bench/more.jsonl.
+    cache = kv.cache(architecture.parse(GEMMA_E2B), Layout(batched=batched))
+    assert cache.concurrency(int(gib * GIB), length) == pytest.approx(concurrency, rel=0.001)
+
+
+GEMMA_E2B = GEMMA_1B | {
+    "model_type": "gemma4_text", "num_hidden_layers": 35, "sliding_window_pattern": 5,
+    "num_kv_shared_layers": 20, "global_head_dim": 512,
+}  # fmt: skip
+
+
+def test_blocks_of_the_cpu_are_larger() -> None:
+    cache = kv.cache(LLAMA, Layout(block=kv.CPU_BLOCK))
+    assert cache.longest(36 * cache.block_bytes, 100_000) == 35 * 128
 
 
 def test_windows_hold_no_more_than_the_window() -> None:
