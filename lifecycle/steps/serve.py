@@ -73,9 +73,7 @@ def require_linux(host: Host) -> None:
 
 def unchanged(backend: Backend, host: Host) -> bool:
     """A server runs, ready or on its way, and as it is wanted."""
-    return host.server.alive and not launch.differences(
-        host.server.launch, launched(backend, host)
-    )
+    return host.server.alive and not launch.differences(host.server.launch, launched(backend, host))
 
 
 def start(
