@@ -107,6 +107,8 @@ def lock(session: nox.Session) -> None:
         )  # fmt: skip
         if gpu == "cpu":
             engine.write_text(loosen_torch(engine.read_text()))
+    gateway = str(DATA / "gateway.in"), "-o", str(DATA / "gateway.lock")
+    session.run(*compile_, *plain, "--generate-hashes", *gateway)
 
 
 def loosen_torch(text: str) -> str:

@@ -59,13 +59,18 @@ class Backend:
 
     @property
     def port(self) -> int:
-        """The port on 127.0.0.1."""
-        return int(self.get("PORT"))
+        """The port on 127.0.0.1; 0 of a backend on another machine."""
+        return int(self.get("PORT") or 0)
 
     @property
     def url(self) -> str:
         """The server's root, without `/v1`."""
-        return f"http://127.0.0.1:{self.port}"
+        return self.get("ENDPOINT") or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def elsewhere(self) -> bool:
+        """It is on another machine: the gateway may use it, nothing here starts it."""
+        return bool(self.get("ENDPOINT"))
 
     @property
     def model(self) -> str:
@@ -289,7 +294,9 @@ def _check(key: Key, text: str, where: str) -> None:
 
 def _require(settings: Settings, name: str) -> None:
     for key in KEYS.values():
-        if key.required and key.name not in settings:
+        # On which port another machine serves is said in ENDPOINT.
+        needless = key.name == "PORT" and "ENDPOINT" in settings
+        if key.required and key.name not in settings and not needless:
             raise ConfigError(
                 f"env/{name}.env: {key.name} is missing",
                 why=key.doc.replace("`", ""),

@@ -319,6 +319,7 @@ class Tailnet:
         certificates: the tailnet issues HTTPS certificates for that name.
         operator: the account that may change it without root; "" on Windows, where all may.
         problem: why its state cannot be read.
+        address: this machine's IPv4 address on the tailnet.
     """
 
     program: str = ""
@@ -328,6 +329,7 @@ class Tailnet:
     certificates: bool = False
     operator: str = ""
     problem: str = ""
+    address: str = ""
 
     @property
     def joined(self) -> bool:
@@ -350,6 +352,107 @@ class Tailscale:
     mtu_outside: int = 0
     mtu_tailscale: int = 0
     key: bool = False
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One thing that `tailscale serve` offers to a tailnet.
+
+    Args:
+        name: the DNS name it is offered under; "" for a port that is forwarded as it is.
+        port: the port on the tailnet.
+        kind: `https`, `http`, `tcp` or `tls-terminated-tcp`, as its flags are called.
+        path: what is below it, e.g. `/v1`; "" for a forwarded port.
+        target: where it leads: an address, a folder, or a text.
+        public: a funnel is on: the whole internet reaches it.
+        foreground: it ends with the command that made it.
+    """
+
+    name: str
+    port: int
+    kind: str
+    path: str
+    target: str
+    public: bool = False
+    foreground: bool = False
+
+    @property
+    def url(self) -> str:
+        """Where it is reached, the port only where it is not the usual one."""
+        usual = {"https": 443, "http": 80}.get(self.kind) == self.port
+        return f"{self.kind}://{self.name}{'' if usual else f':{self.port}'}{self.path}"
+
+
+@dataclass(frozen=True)
+class Exposed:
+    """What `inv expose` adds to a tailnet, as it writes it down.
+
+    Args:
+        side: `windows` or `linux`: whose Tailscale serves it.
+        what: what is behind it, in words, e.g. `the gateway`.
+    """
+
+    side: str
+    what: str
+    name: str
+    port: int
+    kind: str
+    path: str
+    target: str
+
+    @property
+    def mount(self) -> Mount:
+        """The same, as Tailscale tells it."""
+        return Mount(self.name, self.port, self.kind, self.path, self.target)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What a tailnet gets of this machine, and what stands behind it.
+
+    Args:
+        mounts: everything that is served, ours and others'.
+        problem: why that cannot be read.
+        written: what `inv expose` wrote down; None when nothing is exposed.
+        unreadable: why that cannot be read.
+        guard: the HTTP status of what is to be exposed, asked without a key; 0: no answer.
+        clients: how many people have a key to the gateway.
+    """
+
+    mounts: tuple[Mount, ...] = ()
+    problem: str = ""
+    written: Exposed | None = None
+    unreadable: str = ""
+    guard: int = 0
+    clients: int = 0
+
+
+@dataclass(frozen=True)
+class Firewall:
+    """What a gateway on the tailnet's own address needs of this Linux.
+
+    Args:
+        program: full path of `nft`; "" when nftables is not installed.
+        table: our table as `nft` lists it; "" when there is none, or only root may see it.
+        interface: Tailscale's network interface is there; without one, it has no address to bind.
+    """
+
+    program: str = ""
+    table: str = ""
+    interface: bool = False
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One question to what is exposed, asked from outside.
+
+    Args:
+        good: whether the answer is as it must be; None when there was none.
+    """
+
+    question: str
+    answer: str
+    good: bool | None
 
 
 @dataclass(frozen=True)
@@ -429,6 +532,52 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """A backend behind the gateway, at this moment.
+
+    Args:
+        up: whether it answered the gateway's last look at it; None before the first one.
+        in_flight: requests it computes or keeps waiting, whoever sent them; None when unknown.
+        since: when its server began, seconds since the epoch; 0 when unknown.
+    """
+
+    up: bool | None = None
+    in_flight: int | None = None
+    since: float = 0
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """The gateway on this machine, running or not.
+
+    Args:
+        made_from: digest of the lock its program was completely installed from.
+        files: digest of its files on the disk, but the configuration that may change while it runs.
+        state: as supervisord names it: RUNNING, BACKOFF, …; "" when it does not run.
+        since: start of the present process, seconds since the epoch.
+        started: digest of the files it was started with.
+        written: which configuration is on the disk.
+        live: which one it works by; "" when it does not say.
+        unkeyed: the HTTP status of a request without a key; 0: no answer.
+        metrics: that of `/metrics` where clients come in.
+        taken: who else listens on its ports, by port.
+        detail: the last error in its log.
+    """
+
+    made_from: str = ""
+    files: str = ""
+    state: str = ""
+    since: float = 0
+    started: str = ""
+    written: str = ""
+    live: str = ""
+    unkeyed: int = 0
+    metrics: int = 0
+    taken: dict[int, str] = field(default_factory=dict)
+    detail: str = ""
+
+
+@dataclass(frozen=True)
 class Host:
     """One look at the machine."""
 
@@ -438,6 +587,9 @@ class Host:
     nvidia: Nvidia = Nvidia()
     amd: Amd = Amd()
     tailscale: Tailscale = Tailscale()
+    serving: Serving = Serving()
+    firewall: Firewall = Firewall()
+    gateway: Gateway = Gateway()
     packages: dict[str, str] = field(default_factory=dict)
     """Installed Debian packages that matter here, with their versions."""
     crlf: tuple[str, ...] = ()
@@ -459,3 +611,16 @@ class Host:
     """Permission bits of the root `.env`; 0 when there is none."""
     api_key: str = field(default="", repr=False)
     """The key found in the root `.env` or the process environment."""
+
+    @property
+    def outward(self) -> str:
+        """The side others come through: the one in use, else Windows where that is in a tailnet."""
+        if self.serving.written:
+            return self.serving.written.side
+        here, below = self.tailscale.linux, self.tailscale.windows
+        return "windows" if below.joined or (below.program and not here.joined) else "linux"
+
+    @property
+    def tailnet(self) -> Tailnet:
+        """Tailscale on that side."""
+        return self.tailscale.windows if self.outward == "windows" else self.tailscale.linux

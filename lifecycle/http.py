@@ -55,6 +55,27 @@ def unfinished(url: str, limit: float = QUICK) -> int | None:
     return round(sum(counts)) if answer.ok and counts else None
 
 
+def status(url: str, limit: float = QUICK) -> int:
+    """The HTTP status of a page asked for without a key, redirects not followed; 0: no answer."""
+    try:
+        with (
+            _session() as session,
+            session.get(url, timeout=limit, allow_redirects=False, stream=True) as answer,
+        ):
+            return answer.status_code
+    except requests.RequestException:
+        return 0
+
+
+def metrics(url: str, limit: float = QUICK) -> str:
+    """What `/metrics` of a server says; "" when it does not answer."""
+    try:
+        answer = _session().get(f"{url}/metrics", timeout=limit)
+    except requests.RequestException:
+        return ""
+    return answer.text if answer.ok else ""
+
+
 def generation(url: str, key: str, model: str, limit: float = 120) -> str:
     """Why a short generation did not come back; "" when it did."""
     body = {"model": model, "prompt": "Hello", "max_tokens": 4, "temperature": 0}

@@ -336,6 +336,27 @@ TABLE = (
         spelled(r"[a-z0-9-]+(,[a-z0-9-]+)*", "wsl-uva or wsl-uva,wsl-spawn"),
     ),
     Key(
+        "ENDPOINT",
+        "Where a backend on another machine is reached, without `/v1`, e.g. "
+        "`http://workstation:8000`. Only the gateway has to do with it; it is started there.",
+        spelled(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", "http://workstation:8000"),
+        restart=False,
+    ),
+    Key(
+        "TIER",
+        "Whom the gateway asks first for a model that several backends serve: `gpu`, then `cpu`. "
+        "Unset: by `GPU`.",
+        one_of("gpu", "cpu"),
+        restart=False,
+    ),
+    Key(
+        "MAX_IN_FLIGHT",
+        "Requests at once that the gateway gives this backend; more go to the next one. "
+        "Unset: 32 on a card, 8 on the CPU.",
+        whole_number(1, 65_536),
+        restart=False,
+    ),
+    Key(
         "START_STALL_SECONDS",
         "A start without any progress for so long counts as stuck.",
         whole_number(10, 86_400),
@@ -365,6 +386,21 @@ TABLE = (
         "TS_AUTHKEY",
         "Tailscale auth key. `inv setup.tailscale` joins with it, without a browser.",
         auth_key,
+        secret=True,
+        everywhere=True,
+    ),
+    Key(
+        "GATEWAY_PORT",
+        "Port of the gateway on 127.0.0.1; the one above it is for `inv gateway.status`.",
+        whole_number(1024, 65_534),
+        default="8080",
+        everywhere=True,
+    ),
+    Key(
+        "REMOTE_KEYS",
+        "What the gateway sends to backends with keys of their own, by their names, e.g. "
+        "`4090=sk-…,7900xtx=sk-…`. Unset: `VLLM_API_KEY` to all.",
+        spelled(r"[a-z0-9][\w.-]*=[^\s,]+(,[a-z0-9][\w.-]*=[^\s,]+)*", "4090=sk-…,7900xtx=sk-…"),
         secret=True,
         everywhere=True,
     ),

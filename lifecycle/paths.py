@@ -24,6 +24,11 @@ class Paths:
         """The root `.env`: keys, tokens and local overrides; git-ignored, mode 600."""
         return self.root / ".env"
 
+    @property
+    def exposed(self) -> Path:
+        """What `inv expose` added to a tailnet, there or not."""
+        return self.home / "gateway" / "exposed.json"
+
     def engine(self, name: str) -> Path:
         """The virtual environment of one engine, e.g. `cpu-0.32.0`."""
         return self.home / "engines" / name

@@ -30,12 +30,12 @@ class Supervised:
     why: str = ""
 
 
-def ask(socket: Path) -> Supervised:
-    """The state of the server behind a socket; never raises."""
+def ask(socket: Path, program: str = PROGRAM) -> Supervised:
+    """The state of the program behind a socket; never raises."""
     if not socket.exists():
         return Supervised()
     try:
-        info = _proxy(socket).supervisor.getProcessInfo(PROGRAM)
+        info = _proxy(socket).supervisor.getProcessInfo(program)
     except SILENT:
         return Supervised()
     assert isinstance(info, dict)  # noqa: S101 - XML-RPC is untyped; for mypy

@@ -5,7 +5,7 @@ import os
 from lifecycle import backend as backends
 from lifecycle import facts, tables
 from lifecycle.backend import Backend
-from lifecycle.errors import ConfigError, HostNotReady
+from lifecycle.errors import ConfigError, HostNotReady, NotSupported
 from lifecycle.host import Host, Server
 from lifecycle.machine import Here, Machine
 from lifecycle.paths import ROOT, Paths, paths
@@ -32,10 +32,19 @@ def load(name: str, chosen: str | None = None) -> Backend:
 
 
 def readable() -> list[Backend]:
-    """All backends of this checkout but those whose file is wrong, which is said.
+    """All backends of this machine but those whose file is wrong, which is said.
 
     Raises:
         ConfigError: not one can be read (the slip is then in the root `.env` or the environment).
+    """
+    return [one for one in everywhere() if not one.elsewhere]
+
+
+def everywhere() -> list[Backend]:
+    """The same, and those of other machines.
+
+    Raises:
+        ConfigError: as `readable`.
     """
     from lifecycle import report
 
@@ -75,7 +84,7 @@ def to_start(gpu: str, machine: Machine | None = None) -> tuple[Backend, str]:
     if gpu == "auto":
         return _automatic(facts.hardware(machine or Here(Shell())))
     if gpu in backends.names(ROOT) or gpu not in FAMILIES:
-        return load(gpu), ""
+        return _on_this_machine(load(gpu)), ""
     members = [one for one in readable() if one.gpu == gpu]
     if len(members) == 1:
         return members[0], f"--gpu {gpu} is {members[0].name}, the only backend with GPU={gpu}"
@@ -128,6 +137,22 @@ def with_log(gpu: str, where: Paths) -> Backend:
 def states(some: list[Backend], where: Paths) -> list[tuple[Backend, Server]]:
     """Backends with the state of their servers."""
     return [(one, facts.server.look(one, where)) for one in some]
+
+
+def _on_this_machine(backend: Backend) -> Backend:
+    """Refuse a backend that is on another one.
+
+    Raises:
+        NotSupported: and says where to run the same.
+    """
+    if not backend.elsewhere:
+        return backend
+    where = backend.settings["ENDPOINT"]
+    raise NotSupported(
+        f"{backend.name} is on another machine: {where.text} ({where.source})",
+        why="from here only the gateway has to do with it",
+        fix="Run the same on that machine. What the gateway sees of it: inv gateway.status",
+    )
 
 
 def _automatic(host: Host) -> tuple[Backend, str]:

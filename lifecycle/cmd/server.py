@@ -43,12 +43,14 @@ def up(
 def down(context: Context, gpu: str = "") -> None:
     """Stop the server, and everything it started, within ten seconds."""
     from lifecycle import report
-    from lifecycle.cmd import choose
+    from lifecycle.cmd import choose, gateway
 
     where, shell = choose.places(), shell_for(context)
     stopped = [name for name in choose.to_stop(gpu, where) if _stop(name, where, shell)]
     if not shell.dry:
         report.note(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+        if stopped:
+            gateway.tell(where, shell)
 
 
 @command(help={"gpu": GPU_HELP, "runtime": RUNTIME_HELP})
@@ -115,7 +117,7 @@ def _up(
 ) -> None:
     from lifecycle import facts, report, tables
     from lifecycle.backend import LOCAL
-    from lifecycle.cmd import choose, start
+    from lifecycle.cmd import choose, gateway, start
     from lifecycle.cmd.exchange import Exchange, Way
     from lifecycle.machine import Here
 
@@ -146,7 +148,9 @@ def _up(
             worked = start.start(backend, where, here, host, again=again) or worked
     if shell.dry:
         return
-    if not worked:
+    if worked:
+        gateway.tell(where, shell)
+    else:
         report.note(f"{backend.name} runs as wanted; nothing to do")
     report.endpoint(backend)
 

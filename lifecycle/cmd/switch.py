@@ -60,7 +60,7 @@ def to(
         Exit: it did not work, which was said; the old server is what it was.
     """
     from lifecycle import facts, report
-    from lifecycle.cmd import choose, start, wanted
+    from lifecycle.cmd import choose, gateway, start, wanted
     from lifecycle.cmd.exchange import Exchange, Way
     from lifecycle.machine import Here
 
@@ -80,6 +80,7 @@ def to(
         candidate, made = start.with_key(candidate)
         Exchange(candidate, where, Here(shell), runs, text, way or Way()).perform(made)
     if not shell.dry:
+        gateway.tell(where, shell)
         report.endpoint(candidate)
 
 

@@ -46,7 +46,14 @@ def parse(program: str, code: int, text: str, errors: str) -> Tailnet:
         state=str(status.get("BackendState") or ""),
         name=str(_part(status, "Self").get("DNSName") or "").removesuffix("."),
         certificates=bool(status.get("CertDomains")),
+        address=_address(_part(status, "Self").get("TailscaleIPs")),
     )
+
+
+def _address(known: object) -> str:
+    """The IPv4 address among them: `null`, or a list of both kinds."""
+    some = known if isinstance(known, list) else []
+    return next((one for one in some if isinstance(one, str) and ":" not in one), "")
 
 
 def _windows(machine: Machine, here: Os) -> Tailnet:

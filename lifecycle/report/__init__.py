@@ -1,7 +1,9 @@
 """Everything a person sees: plans at work, tables, errors. Only this package imports rich."""
 
 from lifecycle.report.downloads import Downloads, fetched, order
+from lifecycle.report.exposure import Listening, clients, exposed
 from lifecycle.report.fitting import models, plan
+from lifecycle.report.gateway import gateway, gateway_address, gateway_data
 from lifecycle.report.layers import Layers, so_far
 from lifecycle.report.machine import checkup
 from lifecycle.report.progress import Progress
@@ -11,13 +13,19 @@ from lifecycle.report.terminal import document, duration, failure, line, megabyt
 __all__ = [
     "Downloads",
     "Layers",
+    "Listening",
     "Progress",
     "checkup",
+    "clients",
     "document",
     "duration",
     "endpoint",
+    "exposed",
     "failure",
     "fetched",
+    "gateway",
+    "gateway_address",
+    "gateway_data",
     "line",
     "megabytes",
     "memory",

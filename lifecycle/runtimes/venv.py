@@ -95,7 +95,11 @@ def follow(backend: str, paths: Paths, lines: int, *, on: bool) -> tuple[str, ..
 
 def down(backend: str, paths: Paths, shell: Shell) -> None:
     """Stop supervisord and its server, then whatever is left of its session."""
-    run = paths.run(backend)
+    stop(paths.run(backend), shell)
+
+
+def stop(run: Path, shell: Shell) -> None:
+    """The same for whatever supervisord keeps from a folder."""
     supervisord.shut_down(socket(run))
     deadline = time.monotonic() + STOP_SECONDS
     while (left := _family(run)) and time.monotonic() < deadline:

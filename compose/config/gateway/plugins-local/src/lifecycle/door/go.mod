@@ -1,0 +1,3 @@
+module lifecycle/door
+
+go 1.22

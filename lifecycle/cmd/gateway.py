@@ -1,0 +1,212 @@
+"""The gateway: one address for all backends, for people with a key."""
+
+import os
+from typing import TYPE_CHECKING
+
+from invoke import Context
+
+from lifecycle.cmd.command import command, shell_for
+
+if TYPE_CHECKING:
+    from lifecycle.gateway.members import Member
+    from lifecycle.host import Host
+    from lifecycle.paths import Paths
+    from lifecycle.shell import Shell
+    from lifecycle.step import Step
+    from lifecycle.steps.gateway import Wanted
+    from lifecycle.steps.venv import Tools
+
+
+@command()
+def up(context: Context) -> None:
+    """Start the gateway on 127.0.0.1; does only what is still to be done."""
+    from lifecycle import report
+    from lifecycle.cmd import choose
+    from lifecycle.gateway import files
+    from lifecycle.steps import gateway as steps
+
+    where, shell = choose.places(), shell_for(context)
+    with shell.lock(files.folder(where) / "gateway.lock", report.note):
+        wanted, members = _wanted(where)
+        host = _look(where, wanted.port)
+        if steps.outdated(where, wanted.port, host):
+            report.note("it runs with other files: it is started anew")
+            _stop(where, shell)
+            host = _look(where, wanted.port)
+        plan = steps.up(wanted, where, host, _tools())
+        worked = _apply(plan, where, shell, wanted, host)
+    if shell.dry:
+        return
+    if not worked:
+        report.note("the gateway runs as wanted; nothing to do")
+    report.gateway_address(wanted.port, members, clients=_clients(where))
+
+
+@command()
+def down(context: Context) -> None:
+    """Stop the gateway; the backends stay as they are."""
+    from lifecycle import report
+    from lifecycle.cmd import choose
+    from lifecycle.gateway import files
+
+    where, shell = choose.places(), shell_for(context)
+    with shell.lock(files.folder(where) / "gateway.lock", report.note):
+        ran = _runs(where)
+        if ran:
+            _stop(where, shell)
+    if not shell.dry:
+        report.note("stopped: the gateway" if ran else "the gateway did not run")
+
+
+@command(name="reload")
+def reload_(context: Context) -> None:
+    """Take over changed backends, models and keys; no request is dropped."""
+    from lifecycle import report
+    from lifecycle.cmd import choose
+    from lifecycle.errors import HostNotReady
+
+    where, shell = choose.places(), shell_for(context)
+    if not _runs(where):
+        raise HostNotReady("the gateway does not run", fix="Start it: inv gateway.up")
+    worked = _reload(where, shell)
+    if not shell.dry:
+        report.note("taken over" if worked else "nothing has changed")
+
+
+@command(help={"json": "print JSON for programs"})
+def status(context: Context, *, json: bool = False) -> None:
+    """Show the gateway and each backend: tier, models, health, in flight, since when."""
+    del context
+    from lifecycle import report
+    from lifecycle.cmd import choose
+    from lifecycle.facts import members
+
+    where, port = choose.places(), _port()
+    gateway = _look(where, port).gateway
+    rows = members.standing(_members(where), port)
+    if json:
+        report.document(report.gateway_data(gateway, port, rows))
+    else:
+        report.gateway(gateway, port, rows)
+
+
+def reload_if_running(where: "Paths", shell: "Shell") -> None:
+    """Have a running gateway take over what has changed; one that does not run finds it later.
+
+    Raises:
+        StepFailed: it did not; what it worked by before still counts.
+        CommandFailed: likewise.
+    """
+    if _runs(where):
+        _reload(where, shell)
+
+
+def tell(where: "Paths", shell: "Shell") -> None:
+    """The same after another command's work is done: what goes wrong is said, and no more."""
+    from lifecycle import report
+    from lifecycle.errors import LifecycleError
+
+    try:
+        reload_if_running(where, shell)
+    except LifecycleError as error:
+        report.note(f"the gateway did not take it over: {error.what}; try inv gateway.reload")
+
+
+def _reload(where: "Paths", shell: "Shell") -> bool:
+    from lifecycle import report
+    from lifecycle.gateway import files
+    from lifecycle.steps import gateway as steps
+
+    with shell.lock(files.folder(where) / "gateway.lock", report.note):
+        wanted, _ = _wanted(where)
+        host = _look(where, wanted.port)
+        return _apply(steps.reload(wanted, where), where, shell, wanted, host)
+
+
+def _runs(where: "Paths") -> bool:
+    from lifecycle import supervisord
+    from lifecycle.facts import gateway as facts
+    from lifecycle.gateway import files
+    from lifecycle.runtimes import venv
+
+    return bool(supervisord.ask(venv.socket(files.folder(where)), facts.PROGRAM).state)
+
+
+def _stop(where: "Paths", shell: "Shell") -> None:
+    from lifecycle.gateway import files
+    from lifecycle.runtimes import venv
+
+    if shell.dry:
+        shell.say("stop the gateway")
+    else:
+        venv.stop(files.folder(where), shell)
+
+
+def _port() -> int:
+    from lifecycle import backend as backends
+    from lifecycle.keys import KEYS
+    from lifecycle.paths import ROOT
+
+    given = backends.load_shared(ROOT, os.environ, ("GATEWAY_PORT",)).get("GATEWAY_PORT")
+    return int(given.text if given else KEYS["GATEWAY_PORT"].default)
+
+
+def _wanted(where: "Paths") -> "tuple[Wanted, list[Member]]":
+    from lifecycle import clients
+    from lifecycle.gateway import routing
+    from lifecycle.steps.gateway import Wanted
+
+    members = _members(where)
+    return Wanted(_port(), routing.text(members, clients.read(where.home))), members
+
+
+def _members(where: "Paths") -> "list[Member]":
+    """Every backend, here and elsewhere."""
+    from lifecycle import report
+    from lifecycle.cmd import choose
+    from lifecycle.facts import members
+
+    found, refused = members.look(choose.everywhere(), where)
+    for name in refused:
+        report.note(f"{name} refuses the gateway's key; in .env: REMOTE_KEYS={name}=<its key>")
+    return found
+
+
+def _look(where: "Paths", port: int) -> "Host":
+    from lifecycle.facts import disk
+    from lifecycle.facts import gateway as facts
+    from lifecycle.host import Host
+
+    return Host(disks={"home": disk.look(where.home)}, gateway=facts.look(where, port))
+
+
+def _tools() -> "Tools":
+    import sys
+    from pathlib import Path
+
+    from uv import find_uv_bin
+
+    from lifecycle.steps.venv import Tools
+
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return Tools(find_uv_bin(), str(Path(sys.executable).resolve()), version)
+
+
+def _apply(
+    plan: "list[Step]", where: "Paths", shell: "Shell", wanted: "Wanted", host: "Host"
+) -> bool:
+    from lifecycle import report
+    from lifecycle.runner import Runner
+
+    progress = report.Progress(live=not shell.dry)
+    try:
+        runner = Runner(where, shell, lambda: _look(where, wanted.port), progress)
+        return runner.apply(plan, host)
+    finally:
+        progress.stop()
+
+
+def _clients(where: "Paths") -> int:
+    from lifecycle import clients
+
+    return len(clients.read(where.home))

@@ -1,0 +1,1 @@
+"""What the gateway is told: its members, and Traefik's configuration as text."""

@@ -1,0 +1,46 @@
+"""The gateway's folder: what is in it, and digests that tell one state of it from another."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from lifecycle.paths import Paths
+
+STATIC = "traefik.yml"
+SUPERVISOR = "supervisord.conf"
+ROUTES = "routes/gateway.yml"
+"""What Traefik watches: alone in its folder, and the one file that changes while it runs."""
+CANDIDATE = "candidate.yml"
+"""The next one, until it is tried."""
+STARTED = "started"
+"""Digest of the files it was started with."""
+ACCESS, ERRORS = "access.log", "gateway.log"
+PLUGIN = "plugins-local/src/lifecycle/door"
+SOURCES = (".traefik.yml", "go.mod", "door.go", "keys.go", "replies.go")
+FIXED = (STATIC, SUPERVISOR, "guard.py", "trial.py", *(f"{PLUGIN}/{name}" for name in SOURCES))
+"""What takes a new start to change."""
+
+
+def folder(paths: Paths) -> Path:
+    """Where everything of the gateway is; private, for the routes hold the backends' keys."""
+    return paths.home / "gateway"
+
+
+def plugin(paths: Paths) -> dict[str, str]:
+    """The door's sources of this checkout, by their place in the folder."""
+    there = paths.root / "compose" / "config" / "gateway" / PLUGIN
+    return {f"{PLUGIN}/{name}": (there / name).read_text(encoding="utf-8") for name in SOURCES}
+
+
+def digest(texts: Mapping[str, str]) -> str:
+    """One short text for many."""
+    whole = "\0".join(f"{name}\0{text}" for name, text in sorted(texts.items()))
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+
+
+def found(where: Path) -> str:
+    """The digest of what is on the disk; "" when something is missing."""
+    try:
+        return digest({name: (where / name).read_text(encoding="utf-8") for name in FIXED})
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -1,0 +1,82 @@
+"""Traefik's static configuration: what takes a new start to change.
+
+https://doc.traefik.io/traefik/v3.7/reference/install-configuration/configuration-options/
+"""
+
+import json
+
+from lifecycle import tables
+
+MODULE = "lifecycle/door"
+KEPT = (
+    "StartUTC", "Duration", "ClientHost", "RequestMethod", "RequestPath", "RequestContentSize",
+    "ServiceName", "DownstreamStatus", "DownstreamContentSize",
+)  # fmt: skip
+"""What the access log says of a request, beside what the door adds."""
+TOLD = ("Gateway-Key", "Gateway-Model", "Gateway-First-Byte-Ms")
+"""Headers that the door sets once the answer is out: for the log alone."""
+
+
+def text(port: int) -> str:
+    """The whole file: JSON, which is YAML, too.
+
+    Args:
+        port: where clients come in; the one above it is for looking only. Both on 127.0.0.1.
+    """
+    limits = tables.gateway.limits()
+    front = {
+        "address": f"127.0.0.1:{port}",
+        "http": {
+            # The door compares addresses as they were sent.
+            "sanitizePath": False,
+            # No X_Gateway_Route for X-Gateway-Route.
+            "aliasHeadersStrategy": "delete",
+            "maxHeaderBytes": limits.header_bytes,
+        },
+        "transport": {
+            "respondingTimeouts": {
+                "readTimeout": f"{limits.read_seconds}s",
+                "writeTimeout": "0s",  # an answer may take as long as it takes
+                "idleTimeout": f"{limits.idle_seconds}s",
+            },
+            "lifeCycle": {"graceTimeOut": f"{limits.grace_seconds}s"},
+        },
+    }
+    internal = {
+        "address": f"127.0.0.1:{port + 1}",
+        "http": {"aliasHeadersStrategy": "delete"},
+    }
+    whole = {
+        "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
+        "log": {"level": "WARN", "format": "json", "filePath": "gateway.log", "maxSize": 10,
+                "maxBackups": 3},
+        "providers": {
+            "providersThrottleDuration": "100ms",
+            "file": {"directory": "routes", "watch": True},
+        },
+        "entryPoints": {"front": front, "internal": internal},
+        "ping": {"entryPoint": "internal"},
+        "metrics": {
+            "prometheus": {
+                "entryPoint": "internal", "addServicesLabels": True, "addRoutersLabels": True,
+            }
+        },
+        "accessLog": _access_log(),
+        "experimental": {"localPlugins": {"door": {"moduleName": MODULE}}},
+    }  # fmt: skip
+    return json.dumps(whole, indent=1) + "\n"
+
+
+def _access_log() -> dict[str, object]:
+    return {
+        # supervisord keeps it, and turns it over when it is large: Traefik does not.
+        "filePath": "/dev/stderr",
+        "format": "json",
+        "fields": {
+            "defaultMode": "drop",
+            "names": dict.fromkeys(KEPT, "keep"),
+            # A question mark may be followed by a key.
+            "queryParameters": {"defaultMode": "drop"},
+            "headers": {"defaultMode": "drop", "names": dict.fromkeys(TOLD, "keep")},
+        },
+    }

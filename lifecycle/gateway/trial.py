@@ -1,0 +1,123 @@
+"""Tries a configuration of the gateway before it counts, and waits until it does.
+
+Run with the gateway's Python, in its folder; standard library only.
+usage: trial.py try TRAEFIK CANDIDATE ROUTES REVISION | trial.py await ADDRESS SECONDS
+
+Our own, because Traefik has no way to check a configuration: a broken route is an error in its log,
+and a broken file is passed over. So the candidate is loaded by a second Traefik, on free ports.
+"""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+PATIENCE = 30
+"""Seconds for a Traefik to start: it interprets the door first."""
+STATIC, PLUGINS = "traefik.yml", "plugins-local"
+
+
+def main(words: list[str]) -> str:
+    """Do what is asked; returns what is wrong, "" when nothing is."""
+    if words[0] == "await":
+        return awaited(words[1], float(words[2]))
+    program, candidate, routes, revision = words[1:]
+    problem = tried(program, Path(candidate), revision)
+    if not problem:
+        Path(routes).parent.mkdir(exist_ok=True)
+        Path(candidate).replace(routes)
+    return problem
+
+
+def awaited(address: str, seconds: float) -> str:
+    """Ask until the answer is 200."""
+    until = time.monotonic() + seconds
+    while status(address) != 200:
+        if time.monotonic() > until:
+            return f"{address} did not answer with 200 within {seconds:g} s"
+        time.sleep(0.05)
+    return ""
+
+
+def tried(program: str, candidate: Path, revision: str) -> str:
+    """Load it in a Traefik of its own; returns what that one says against it."""
+    with tempfile.TemporaryDirectory(dir=".", prefix=".trial-") as name:
+        place = Path(name)
+        front, internal = prepared(place, candidate)
+        log = (place / "log").open("wb")
+        process = subprocess.Popen(
+            [program, f"--configFile={STATIC}"], cwd=place, stdout=log, stderr=log
+        )
+        try:
+            problem = awaited(f"http://127.0.0.1:{internal}/revision/{revision}", PATIENCE)
+            closed = status(f"http://127.0.0.1:{front}/v1/models") == 401
+        finally:
+            process.kill()
+            process.wait()
+            log.close()
+        errors = complaints(place / "log")
+    if errors or problem:
+        return "\n".join(errors) or problem
+    return "" if closed else "its door is open: a request without a key was not refused"
+
+
+def prepared(place: Path, candidate: Path) -> tuple[int, int]:
+    """A folder like ours, but for the ports, the candidate and the log; returns the ports."""
+    static = json.loads(Path(STATIC).read_text())
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(2)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        front, internal = (probe.getsockname()[1] for probe in probes)
+    static["entryPoints"]["front"]["address"] = f"127.0.0.1:{front}"
+    static["entryPoints"]["internal"]["address"] = f"127.0.0.1:{internal}"
+    static["log"] = {"level": "ERROR", "format": "json"}
+    static["accessLog"]["filePath"] = "/dev/null"
+    (place / STATIC).write_text(json.dumps(static))
+    (place / PLUGINS).symlink_to(Path(PLUGINS).resolve())
+    (place / "routes").mkdir()
+    shutil.copy2(candidate, place / "routes" / "gateway.yml")
+    return front, internal
+
+
+def complaints(log: Path) -> list[str]:
+    """The errors in a log, without what could hold a key: only what Traefik itself says."""
+    found = []
+    for line in log.read_text(errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            found += [line[:300]] if line.startswith("panic") else []
+            continue
+        if entry.get("level") in {"error", "fatal", "panic"}:
+            said = [entry.get(name, "") for name in ("routerName", "serviceName", "message")]
+            found.append(" ".join([*map(str, filter(None, said)), str(entry.get("error", ""))]))
+    return found[:10]
+
+
+def status(address: str) -> int:
+    """The HTTP status of an address; 0 when there is no answer."""
+    # No proxy of the environment: it is this machine.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with suppress(OSError):
+        try:
+            with opener.open(address, timeout=2) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code
+    return 0
+
+
+if __name__ == "__main__":
+    said = main(sys.argv[1:])
+    if said:
+        print(said)
+    sys.exit(1 if said else 0)

@@ -1,0 +1,125 @@
+"""Steps for a gateway that listens on the tailnet's own address, on a Linux without `serve`.
+
+Linux answers for each of its addresses on every interface (RFC 1122's weak host model), so whoever
+is on the local network and sends a packet for the tailnet's address there would get in. A rule by
+interface keeps them out: https://wiki.nftables.org/wiki-nftables/index.php/Matching_packet_metainformation
+"""
+
+import re
+
+from lifecycle.host import Host
+from lifecycle.paths import Paths
+from lifecycle.step import Action, Step, WriteFile
+from lifecycle.steps.root import as_root, staging
+from lifecycle.steps.tailscale_join import BY, why_not
+from lifecycle.tables.tailscale import INTERFACE, TABLE
+
+LIMIT = 20
+"""Seconds for one change of the rules."""
+
+
+def steps(host: Host, paths: Paths, port: int) -> list[Step]:
+    """The tailnet has an address here, and only the tailnet reaches a port.
+
+    To be carried out before anything listens on that address: `host.tailscale.linux.address`.
+
+    Args:
+        port: the gateway's.
+    """
+    return [_joined(), _device(), _nftables(), _guarded(host, paths, port)]
+
+
+def removal(host: Host) -> list[Step]:
+    """Our table is gone; to be carried out when nothing listens there any more."""
+    if not host.firewall.program:
+        return []
+    return [
+        Step(
+            name="the firewall has no rule of the gateway's",
+            missing=lambda now: "its table is still there" if now.firewall.table else "",
+            actions=(as_root(host, host.firewall.program, "delete", "table", *TABLE, limit=LIMIT),),
+            phase="firewall",
+        )
+    ]
+
+
+def rules(port: int) -> str:
+    """What `nft -f` takes: our table made anew in one go, so that there is no moment without."""
+    table = " ".join(TABLE)
+    return f"""\
+# The gateway of vllm-lifecycle: its port is for the tailnet and this machine alone.
+table {table}
+delete table {table}
+table {table} {{
+    chain input {{
+        type filter hook input priority filter; policy accept;
+        tcp dport {port} iifname != {{ "lo", "{INTERFACE}" }} drop
+    }}
+}}
+"""
+
+
+def guards(table: str, port: int) -> bool:
+    """Whether a table, as `nft` lists it, has the rule and is where packets come by."""
+    rule = re.search(rf"tcp dport {port} iifname != \{{ ([^}}]*) \}} drop", table)
+    names = set(re.findall(r'"([^"]*)"', rule[1])) if rule else set()
+    return "hook input" in table and names == {"lo", INTERFACE}
+
+
+def _joined() -> Step:
+    def missing(now: Host) -> str:
+        side = now.tailscale.linux
+        if not side.joined:
+            return why_not(side)
+        return "" if side.address else "Tailscale tells no IPv4 address of this machine"
+
+    return Step(
+        name="this Linux is in a tailnet, with an address",
+        missing=missing,
+        fix=f"{BY}\nUnder WSL, leave the tailnet to Windows, and use inv expose instead.",
+    )
+
+
+def _device() -> Step:
+    return Step(
+        name=f"the tailnet comes in through {INTERFACE}",
+        missing=lambda now: (
+            ""
+            if now.firewall.interface
+            else f"there is no {INTERFACE}: Tailscale runs in userspace, nobody could listen there"
+        ),
+        fix="Use inv expose instead: tailscale serve needs no interface.",
+    )
+
+
+def _nftables() -> Step:
+    return Step(
+        name="nftables is installed",
+        missing=lambda now: "" if now.firewall.program else "there is no nft command",
+        fix="sudo apt-get install nftables (or what your distribution calls it), then the same "
+        "again.",
+    )
+
+
+def _guarded(host: Host, paths: Paths, port: int) -> Step:
+    file = staging(paths) / "gateway.nft"
+    actions: tuple[Action, ...] = (
+        WriteFile(file, rules(port)),
+        as_root(host, host.firewall.program or "nft", "-f", str(file), limit=LIMIT),
+    )
+
+    def missing(now: Host) -> str:
+        if guards(now.firewall.table, port):
+            return ""
+        return (
+            "the local network would reach it, too. The rule, in a table of its own:\n"
+            f"{rules(port)}"
+        )
+
+    return Step(
+        name=f"only the tailnet and this machine reach port {port}",
+        missing=missing,
+        actions=actions,
+        fix="See the rules: sudo nft list ruleset",
+        phase="firewall",
+    )

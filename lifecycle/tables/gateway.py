@@ -1,0 +1,79 @@
+"""Which Traefik the gateway is, and its limits (`data/gateway.toml`)."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifecycle.paths import DATA
+from lifecycle.tables.rows import load_row
+
+
+@dataclass(frozen=True)
+class Traefik:
+    """The gateway's program as a Python package; size in GiB."""
+
+    distribution: str
+    version: str
+    lock: str
+    disk_gib: float
+
+    @property
+    def name(self) -> str:
+        """The folder's name among the engines, e.g. `gateway-3.7.15`."""
+        return f"gateway-{self.version}"
+
+    @property
+    def lock_file(self) -> Path:
+        """The resolved, hash-checked requirements."""
+        return DATA / self.lock
+
+    def fingerprint(self) -> str:
+        """What a complete installation must have been made from."""
+        return hashlib.sha256(self.lock_file.read_bytes()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the gateway takes and how long it waits: bytes, seconds, requests at once.
+
+    Args:
+        read_seconds: for a request's head and body together.
+        dial_seconds: until a backend that does not answer is passed by.
+        keep_seconds: how long an unused connection to a backend is kept.
+        failures: answers with 5xx within `failure_seconds` that put a backend aside.
+        grace_seconds: what answers on their way get when the gateway is stopped.
+    """
+
+    body_bytes: int
+    header_bytes: int
+    read_seconds: int
+    idle_seconds: int
+    dial_seconds: int
+    keep_seconds: int
+    check_seconds: int
+    check_limit_seconds: int
+    failures: int
+    failure_seconds: int
+    grace_seconds: int
+    gpu_in_flight: int
+    cpu_in_flight: int
+
+
+@dataclass(frozen=True)
+class _Allowed:
+    allowed: list[str]
+
+
+def traefik() -> Traefik:
+    """The gateway's program."""
+    return load_row(Traefik, "gateway.toml", "traefik")
+
+
+def limits() -> Limits:
+    """The gateway's limits."""
+    return load_row(Limits, "gateway.toml", "limits")
+
+
+def paths() -> tuple[str, ...]:
+    """The addresses that are let through, beside `/v1/models`."""
+    return tuple(load_row(_Allowed, "gateway.toml", "paths").allowed)
