@@ -12,7 +12,7 @@ from dotenv.parser import parse_stream
 
 from lifecycle.errors import ConfigError
 from lifecycle.host import GIB
-from lifecycle.keys import KEYS, TEMPLATES, Key, owned
+from lifecycle.keys import GPUS, KEYS, TEMPLATES, Key, owned
 
 REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 """`organisation/name` on the Hugging Face hub."""
@@ -154,7 +154,7 @@ def load(name: str, root: Path, environ: Mapping[str, str], chosen: str | None =
         raise ConfigError(
             f"there is no backend {name!r}",
             why=f"backends are the files in env/: {', '.join(known) or 'none'}",
-            fix=nearest(name, known, "Did you mean --gpu {}?"),
+            fix=nearest(name, [*known, *GPUS], "Did you mean --gpu {}?"),
         )
     tracked = _read(root / "env" / f"{name}.env", root, secrets_allowed=False)
     # An empty value of the override takes that of the tracked file away.

@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ GPU_OR_BEST_HELP = (
 """How `--gpu` is explained where a backend is used, and where a machine is looked at."""
 AFTER_CTRL_C = "\nInterrupted. The same command goes on from here; inv status shows what runs."
 Body = Callable[..., None]
+HELP = {"--help", "-h"}
+"""What Invoke takes for the value of an argument that a task cannot do without."""
 
 
 def command(**options: Any) -> Callable[[Body], "Task[Body]"]:  # noqa: ANN401 - Invoke's own
@@ -27,6 +30,8 @@ def command(**options: Any) -> Callable[[Body], "Task[Body]"]:  # noqa: ANN401 -
     def decorate(body: Body) -> "Task[Body]":
         @functools.wraps(body)
         def guarded(context: Context, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+            if HELP.intersection(one for one in kwargs.values() if isinstance(one, str)):
+                raise Exit(code=_help(sys.argv))
             try:
                 body(context, *args, **kwargs)
             except LifecycleError as error:
@@ -43,6 +48,15 @@ def command(**options: Any) -> Callable[[Body], "Task[Body]"]:  # noqa: ANN401 -
         return made
 
     return decorate
+
+
+def _help(argv: list[str]) -> int:
+    """Show the help of the task that the word before `--help` names; returns the exit code."""
+    from lifecycle.shell import Shell
+    from lifecycle.step import Command
+
+    task_name = argv[next(n for n, word in enumerate(argv) if word in HELP) - 1]
+    return Shell().replace(Command((sys.executable, "-m", "invoke", "--help", task_name)))
 
 
 def positional_if_given(name: str, argument: str, argv: list[str]) -> list[str]:

@@ -9,6 +9,8 @@ from invoke import Config, Context, Exit, MockContext
 from lifecycle import errors
 from lifecycle.cmd.command import command, dry, positional_if_given
 from lifecycle.errors import INTERRUPTED, HostNotReady, LifecycleError
+from lifecycle.shell import Shell
+from lifecycle.step import Command
 
 Captured = pytest.CaptureFixture[str]
 FAILURES = [kind for kind in vars(errors).values() if isinstance(kind, type)]
@@ -41,6 +43,28 @@ def test_a_failure_is_told_and_exits_with_its_code(
 ) -> None:
     assert ended(kind("it broke", why="so", fix="mend it")).code == kind.exit_code
     assert capsys.readouterr().err == "✗ it broke\n  so\n→ mend it\n"
+
+
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_help_is_shown_where_invoke_takes_it_for_an_argument(
+    word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @command(positional=["name"])
+    def body(context: Context, name: str) -> None:
+        raise AssertionError(context, name)
+
+    shown: list[Command] = []
+
+    def replace(_: Shell, one: Command) -> int:
+        shown.append(one)
+        return 0
+
+    monkeypatch.setattr(Shell, "replace", replace)
+    monkeypatch.setattr("sys.argv", ["inv", "key.add", word])
+    with pytest.raises(Exit) as caught:
+        body(MockContext(), name=word)
+    assert caught.value.code == 0
+    assert [one.argv[-2:] for one in shown] == [("--help", "key.add")]
 
 
 def test_ctrl_c_exits_130_and_names_the_command_that_shows_what_runs() -> None:
