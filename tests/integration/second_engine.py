@@ -21,12 +21,12 @@ from tests.integration.conftest import REQUIRED
 START_SECONDS, STOP_SECONDS = 60, 30
 POOL = {"base": "10.213.0.0/16", "size": 24}
 """Other addresses than Docker's usual ones, which the machine's own engine hands out."""
+BRIDGE_ADDRESS = "10.214.0.1/24"
 QUIET: dict[str, Any] = {
     # Each of two engines would take the other's rules for leftovers, and remove them:
     # https://github.com/moby/moby/blob/v26.1.5/libnetwork/drivers/bridge/bridge.go (configure).
     "iptables": False,
     "ip6tables": False,
-    "bridge": "none",
     "default-address-pools": [POOL],
     # Where systemd started a containerd for all, ours must not show up among the others.
     "containerd-namespace": "test",
@@ -53,6 +53,10 @@ class Engine:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
+        # One of its own: an engine without any takes the default one, docker0, away from the
+        # machine's engine: https://github.com/moby/moby/blob/v26.1.5/daemon/daemon_unix.go
+        # (removeDefaultBridgeInterface).
+        self._bridge = f"test{os.getpid()}"
 
     @property
     def address(self) -> str:
@@ -67,7 +71,8 @@ class Engine:
             programs: a folder in front of its PATH.
         """
         file = self._folder / "daemon.json"
-        file.write_text(json.dumps(QUIET | settings))
+        self._make_bridge()
+        file.write_text(json.dumps(QUIET | {"bridge": self._bridge} | settings))
         # Debian keeps it in /usr/sbin, which is not on everybody's PATH.
         usual = f"{os.environ['PATH']}:/usr/sbin"
         argv = ["dockerd", f"--config-file={file}", f"--host={self.address}",
@@ -95,6 +100,8 @@ class Engine:
     def remove(self) -> None:
         """End it, and take everything of it away."""
         self.stop()
+        if self._has_bridge():
+            subprocess.run(["ip", "link", "delete", self._bridge], check=True)
         for place in mounts_below(self._folder):
             subprocess.run(["umount", place], check=True)
         shutil.rmtree(self._folder)
@@ -102,6 +109,19 @@ class Engine:
     def log(self) -> str:
         """The end of what it wrote."""
         return (self._folder / "log").read_text()[-2000:]
+
+    def _has_bridge(self) -> bool:
+        return Path("/sys/class/net", self._bridge).exists()
+
+    def _make_bridge(self) -> None:
+        if self._has_bridge():
+            return
+        for words in (
+            ("link", "add", self._bridge, "type", "bridge"),
+            ("address", "add", BRIDGE_ADDRESS, "dev", self._bridge),
+            ("link", "set", self._bridge, "up"),
+        ):
+            subprocess.run(["ip", *words], check=True)
 
     def _answers(self) -> bool:
         try:

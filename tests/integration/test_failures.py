@@ -15,7 +15,8 @@ from lifecycle.errors import (
     ModelUnavailable,
     ServerUnhealthy,
 )
-from tests.integration.checkout import Checkout
+from tests.fake_hub import FakeHub
+from tests.integration.checkout import Checkout, free_port
 
 
 def test_a_port_in_use_names_its_owner(double_checkout: Checkout) -> None:
@@ -69,11 +70,20 @@ def test_a_gpu_backend_says_what_is_missing(
     assert "--gpu cpu" in done.stderr
 
 
-def test_a_model_that_is_nowhere_is_unavailable(double_checkout: Checkout) -> None:
-    double_checkout.env.update({"MODEL": "org/absent", "LIFECYCLE_HOME": ""})
-    done = double_checkout.up()
+def test_a_model_that_is_nowhere_is_unavailable(double_checkout: Checkout, tmp_path: Path) -> None:
+    with FakeHub(tmp_path) as hub:
+        double_checkout.env.update({"MODEL": "org/absent", "HF_ENDPOINT": hub.url})
+        done = double_checkout.up()
     assert done.returncode == ModelUnavailable.exit_code, done.stderr
-    assert "hf download org/absent" in done.stderr
+    assert "there is no org/absent on the hub" in done.stderr
+
+
+def test_a_hub_that_cannot_be_reached_is_told_as_that(double_checkout: Checkout) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    double_checkout.env.update({"MODEL": "org/absent", "HF_ENDPOINT": nobody})
+    done = double_checkout.up()
+    assert done.returncode == HostNotReady.exit_code, done.stderr
+    assert f"cannot reach {nobody}" in done.stderr
 
 
 @pytest.fixture
