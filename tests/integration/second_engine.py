@@ -19,15 +19,12 @@ from docker.errors import DockerException
 from tests.integration.conftest import REQUIRED
 
 START_SECONDS, STOP_SECONDS = 60, 30
-POOL = {"base": "10.213.0.0/16", "size": 24}
-"""Other addresses than Docker's usual ones, which the machine's own engine hands out."""
 BRIDGE_ADDRESS = "10.214.0.1/24"
 QUIET: dict[str, Any] = {
     # Each of two engines would take the other's rules for leftovers, and remove them:
     # https://github.com/moby/moby/blob/v26.1.5/libnetwork/drivers/bridge/bridge.go (configure).
     "iptables": False,
     "ip6tables": False,
-    "default-address-pools": [POOL],
     # Where systemd started a containerd for all, ours must not show up among the others.
     "containerd-namespace": "test",
     "containerd-plugins-namespace": "test-plugins",
@@ -54,7 +51,8 @@ class Engine:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         # One of its own: an engine without any takes the default one, docker0, away from the
-        # machine's engine: https://github.com/moby/moby/blob/v26.1.5/daemon/daemon_unix.go
+        # machine's engine, and so does one with address pools of its own:
+        # https://github.com/moby/moby/blob/v26.1.5/daemon/daemon_unix.go
         # (removeDefaultBridgeInterface).
         self._bridge = f"test{os.getpid()}"
 

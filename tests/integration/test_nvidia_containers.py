@@ -255,5 +255,5 @@ def test_down_leaves_nothing_behind(server: Server) -> None:
     assert server.docker("ps", "--all", "--quiet") == ""
     assert server.docker("volume", "ls", "--quiet") == ""
     networks = server.docker("network", "ls", "--format", "{{.Name}}").split()
-    assert set(networks) == {"host", "none"}
+    assert set(networks) == {"bridge", "host", "none"}
     assert server.checkout.status()["phase"] == "stopped"
