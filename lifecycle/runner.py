@@ -126,7 +126,8 @@ class Runner:
             case SeedModel(repo, revision):
                 from lifecycle.models import seed
 
-                seed.bring(self._hub(), repo, revision, self._paths, self._display.fetching)
+                show, tell = self._display.fetching, self._display.tell
+                seed.bring(self._hub(), (repo, revision), self._paths, show, tell)
             case StopServer(backend, name):
                 runtime(name).down(backend, self._paths, self._shell)
             case AwaitReady():

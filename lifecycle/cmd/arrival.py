@@ -58,13 +58,11 @@ def summary(order: "Order", fetched: int, seconds: float) -> str:
 
 def cautions(order: "Order", disk: "Disk") -> list[str]:
     """What a person should know before many gigabytes come."""
+    from lifecycle.models import seed
     from lifecycle.steps.checkout import WINDOWS_DRIVES
 
-    said = []
+    said = seed.cautions(order)
     if disk.kind in WINDOWS_DRIVES:
         said.append(f"{disk.path} is on a Windows drive: models load ten times slower from there "
                     "than from the Linux disk (MODELS_DIR= in .env)")  # fmt: skip
-    if order.selection.code:
-        said.append(f"{order.repo.id} brings Python code ({', '.join(order.selection.code)}): it "
-                    "runs only with EXTRA_ARGS=--trust-remote-code")  # fmt: skip
     return said

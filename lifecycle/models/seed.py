@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lifecycle.hub.client import Hub
     from lifecycle.transfer import Item, Place
 
+PICKLED = {"bin", "pt"}
+"""Formats of weights that are Python's pickles (https://docs.python.org/3/library/pickle.html)."""
 MARGIN = 1 << 30
 """Bytes of a disk to leave to others."""
 WANTED = ".wanted.json"
@@ -99,21 +101,47 @@ def order(hub: "Hub", repo: str, revision: str, paths: Paths) -> Order:
 
 
 def bring(
-    hub: "Hub", repo: str, revision: str, paths: Paths, on_progress: Callable[[Files], None]
+    hub: "Hub",
+    wanted: tuple[str, str],
+    paths: Paths,
+    on_progress: Callable[[Files], None],
+    tell: Callable[[str], None],
 ) -> Path:
     """All of it in one: ask, look for room, fetch; a complete commit is not even asked for.
+
+    Args:
+        wanted: a repo, and the branch, tag or commit of it.
+        tell: gets what a person should know before it comes.
 
     Raises:
         ModelUnavailable: refused, no room, or bytes that are wrong twice.
         HostNotReady: the hub cannot be reached.
     """
-    complete = here(paths, repo, revision)
+    complete = here(paths, *wanted)
     if complete:
         return complete
-    wanted = order(hub, repo, revision, paths)
-    adopt(wanted, paths)
-    require_room(wanted)
-    return fetch(hub, wanted, on_progress)
+    ordered = order(hub, *wanted, paths)
+    for text in cautions(ordered):
+        tell(text)
+    adopt(ordered, paths)
+    require_room(ordered)
+    return fetch(hub, ordered, on_progress)
+
+
+def cautions(wanted: Order) -> list[str]:
+    """What a repo brings that is more than numbers."""
+    said, chosen = [], wanted.selection
+    if chosen.format in PICKLED:
+        said.append(
+            f"{wanted.repo.id} has its weights as .{chosen.format} files only: these can hold "
+            "code; take a repo with safetensors where there is one"
+        )
+    if chosen.code:
+        said.append(
+            f"{wanted.repo.id} brings Python code ({', '.join(chosen.code)}): it runs only with "
+            "EXTRA_ARGS=--trust-remote-code"
+        )
+    return said
 
 
 def adopt(wanted: Order, paths: Paths) -> None:

@@ -274,9 +274,11 @@ def stand_in_hub(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         assert door is hub
         world.events.append(f"asked for {repo} {revision}")
 
-    def bring(door: object, repo: str, revision: str, _: object, show: Callable[..., None]) -> None:
-        assert door is hub
-        world.events.append(f"brought {repo} {revision}")
+    def bring(
+        door: object, what: tuple[str, str], _: object, show: Callable[..., None], tell: object
+    ) -> None:
+        assert (door, tell) == (hub, world.tell)
+        world.events.append(f"brought {' '.join(what)}")
         show(Files.of([("model.safetensors", 7)]))
 
     monkeypatch.setattr(client, "connect", lambda *_: hub)

@@ -1,6 +1,7 @@
 """`inv seed-models`: when nobody need be asked, and what it says."""
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,11 @@ def test_code_and_windows_drives_are_warned_of(here: Checkout) -> None:
     (code,) = arrival.cautions(risky, linux)
     assert "modeling_tiny.py" in code
     assert "--trust-remote-code" in code
+    pickled = dataclasses.replace(
+        plain, selection=dataclasses.replace(plain.selection, format="bin")
+    )
+    (pickle,) = arrival.cautions(pickled, linux)
+    assert "as .bin files only: these can hold code" in pickle
     (slow,) = arrival.cautions(plain, windows)
     assert "/mnt/c/models is on a Windows drive" in slow
 
