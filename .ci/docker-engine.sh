@@ -94,6 +94,9 @@ install_missing() {
   command -v docker-registry >/dev/null || needed+=(docker-registry)
   # The other machine that models are copied from.
   command -v rsync >/dev/null || needed+=(rsync)
+  # The gateway's rule between machines, which are network namespaces in tests.
+  [[ -x /usr/sbin/nft ]] || needed+=(nftables)
+  command -v ip >/dev/null || needed+=(iproute2)
   [[ -x /usr/sbin/sshd ]] || needed+=(openssh-server)
   mountpoint -q /sys/fs/cgroup || needed+=(cgroupfs-mount)
   if ((${#needed[@]})); then

@@ -435,11 +435,13 @@ class Firewall:
         program: full path of `nft`; "" when nftables is not installed.
         table: our table as `nft` lists it; "" when there is none, or only root may see it.
         interface: Tailscale's network interface is there; without one, it has no address to bind.
+        hidden: whether our table is there could not be seen: sudo asks for a password.
     """
 
     program: str = ""
     table: str = ""
     interface: bool = False
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -562,6 +564,7 @@ class Gateway:
         metrics: that of `/metrics` where clients come in.
         taken: who else listens on its ports, by port.
         detail: the last error in its log.
+        address: where clients come in, by its files; "" when there are none.
     """
 
     made_from: str = ""
@@ -575,6 +578,7 @@ class Gateway:
     metrics: int = 0
     taken: dict[int, str] = field(default_factory=dict)
     detail: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True)

@@ -391,9 +391,17 @@ TABLE = (
     ),
     Key(
         "GATEWAY_PORT",
-        "Port of the gateway on 127.0.0.1; the one above it is for `inv gateway.status`.",
+        "Port of the gateway; the one above it, on 127.0.0.1, is for `inv gateway.status`.",
         whole_number(1024, 65_534),
         default="8080",
+        everywhere=True,
+    ),
+    Key(
+        "GATEWAY_BIND",
+        "Where the gateway listens: `loopback` is 127.0.0.1; `tailnet` is this Linux's address on "
+        "the tailnet, with a firewall rule that keeps the local network out.",
+        one_of("loopback", "tailnet"),
+        default="loopback",
         everywhere=True,
     ),
     Key(

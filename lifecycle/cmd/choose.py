@@ -7,6 +7,7 @@ from lifecycle import facts, tables
 from lifecycle.backend import Backend
 from lifecycle.errors import ConfigError, HostNotReady, NotSupported
 from lifecycle.host import Host, Server
+from lifecycle.keys import KEYS
 from lifecycle.machine import Here, Machine
 from lifecycle.paths import ROOT, Paths, paths
 from lifecycle.shell import Shell
@@ -20,6 +21,12 @@ def places() -> Paths:
     # Only these two: a wrong PORT in the environment must not keep `down` from its work.
     shared = backends.load_shared(ROOT, os.environ, ("LIFECYCLE_HOME", "MODELS_DIR"))
     return paths({key: setting.text for key, setting in shared.items()}, ROOT)
+
+
+def setting(name: str) -> str:
+    """A value that is for all backends: of `.env` or the environment, else the key's default."""
+    given = backends.load_shared(ROOT, os.environ, (name,)).get(name)
+    return given.text if given else KEYS[name].default
 
 
 def load(name: str, chosen: str | None = None) -> Backend:

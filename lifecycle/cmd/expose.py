@@ -39,7 +39,7 @@ def expose(context: Context, backend: str = "", port: int = 0, *, status: bool =
     if status:
         _status(where, here)
         return
-    wanted = _wanted(backend, port, where)
+    wanted = _wanted(backend, port)
     with shell.lock(where.exposed.with_name("expose.lock"), report.note):
         host = serve.survey(here, where, wanted.root + steps.PATH)
         plan = steps.steps(host, where, wanted)
@@ -75,7 +75,7 @@ def unexpose(context: Context) -> None:
         report.note("no longer exposed" if worked else "nothing was exposed")
 
 
-def _wanted(name: str, port: int, where: "Paths") -> "Wanted":
+def _wanted(name: str, port: int) -> "Wanted":
     """What is meant: the gateway, or one backend of this machine.
 
     Raises:
@@ -87,9 +87,16 @@ def _wanted(name: str, port: int, where: "Paths") -> "Wanted":
 
     if not 0 <= port < 1 << 16:
         raise ConfigError(f"--port {port}: there is no such port")
-    engines = _closed(where)
+    engines = _closed()
     if not name:
-        root = f"http://127.0.0.1:{_gateway_port(where)}"
+        if choose.setting("GATEWAY_BIND") != "loopback":
+            raise ConfigError(
+                "the gateway listens on the tailnet by itself: GATEWAY_BIND=tailnet",
+                why="tailscale serve would offer a second way in, to an address nobody listens on",
+                fix="Leave it so, and see inv gateway.status; or take GATEWAY_BIND out of .env, "
+                "then inv gateway.up and inv expose.",
+            )
+        root = f"http://127.0.0.1:{_gateway_port()}"
         return Wanted("the gateway", root, "inv gateway.up", port, engines=engines)
     one = choose.to_start(name)[0]
     return Wanted(
@@ -103,23 +110,19 @@ def _wanted(name: str, port: int, where: "Paths") -> "Wanted":
     )
 
 
-def _closed(where: "Paths") -> dict[int, str]:
+def _closed() -> dict[int, str]:
     """Ports of ours that nobody outside may reach, and what listens there."""
     from lifecycle.cmd import choose
 
-    figures = _gateway_port(where) + 1
+    figures = _gateway_port() + 1
     backends = {one.port: f"backend {one.name}" for one in choose.readable()}
     return {**backends, figures: "the gateway's figures"}
 
 
-def _gateway_port(where: "Paths") -> int:
-    import os
+def _gateway_port() -> int:
+    from lifecycle.cmd import choose
 
-    from lifecycle.backend import load_shared
-    from lifecycle.keys import KEYS
-
-    found = load_shared(where.root, os.environ, ("GATEWAY_PORT",)).get("GATEWAY_PORT")
-    return int(found.text if found else KEYS["GATEWAY_PORT"].default)
+    return int(choose.setting("GATEWAY_PORT"))
 
 
 def _apply(
@@ -252,7 +255,7 @@ def _status(where: "Paths", here: "Here") -> None:
             why="somebody took it away or led it elsewhere, or the machine has another name now",
             fix="inv unexpose; then, if it is still wanted: inv expose",
         )
-    found = _probed(written, host, _closed(where), QUICK)
+    found = _probed(written, host, _closed(), QUICK)
     report.exposed(written, found, steps.notes(host, where), brief=True)
     wrong = [one for one in found if one.good is False]
     public = [one for one in host.serving.mounts if one.public and one.port == written.port]

@@ -1,6 +1,6 @@
 """The gateway: one address for all backends, for people with a key."""
 
-import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from invoke import Context
@@ -8,8 +8,11 @@ from invoke import Context
 from lifecycle.cmd.command import command, shell_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lifecycle.gateway.members import Member
     from lifecycle.host import Host
+    from lifecycle.machine import Here
     from lifecycle.paths import Paths
     from lifecycle.shell import Shell
     from lifecycle.step import Step
@@ -19,41 +22,56 @@ if TYPE_CHECKING:
 
 @command()
 def up(context: Context) -> None:
-    """Start the gateway on 127.0.0.1; does only what is still to be done."""
+    """Start the gateway where GATEWAY_BIND says; does only what is still to be done."""
     from lifecycle import report
     from lifecycle.cmd import choose
-    from lifecycle.gateway import files
+    from lifecycle.gateway import files, traefik
+    from lifecycle.steps import bind
     from lifecycle.steps import gateway as steps
 
-    where, shell = choose.places(), shell_for(context)
+    where, shell, port = choose.places(), shell_for(context), _port()
+    tailnet = choose.setting("GATEWAY_BIND") == "tailnet"
     with shell.lock(files.folder(where) / "gateway.lock", report.note):
-        wanted, members = _wanted(where)
-        host = _look(where, wanted.port)
-        if steps.outdated(where, wanted.port, host):
+        here = _here(shell, where, needed=tailnet)
+        look = partial(_look, where, port, here)
+        host = look()
+        if tailnet:
+            _apply(bind.needed(), where, shell, host, look)
+        address = host.tailscale.linux.address if tailnet else traefik.LOOPBACK
+        wanted, members = _wanted(where, address)
+        if steps.outdated(where, wanted, host):
             report.note("it runs with other files: it is started anew")
             _stop(where, shell)
-            host = _look(where, wanted.port)
-        plan = steps.up(wanted, where, host, _tools())
-        worked = _apply(plan, where, shell, wanted, host)
+            host = look()
+        if tailnet:
+            plan = steps.up(wanted, where, host, _tools(), bind.steps(host, where, port))
+        else:
+            # First: once the files say 127.0.0.1, nobody would think of a rule any more.
+            plan = [*bind.removal(host), *steps.up(wanted, where, host, _tools())]
+        worked = _apply(plan, where, shell, host, look)
     if shell.dry:
         return
     if not worked:
         report.note("the gateway runs as wanted; nothing to do")
-    report.gateway_address(wanted.port, members, clients=_clients(where))
+    report.gateway_address(wanted.url, members, clients=_clients(where))
 
 
 @command()
 def down(context: Context) -> None:
-    """Stop the gateway; the backends stay as they are."""
+    """Stop the gateway, then take its firewall rule away; the backends stay as they are."""
     from lifecycle import report
     from lifecycle.cmd import choose
     from lifecycle.gateway import files
+    from lifecycle.steps import bind
 
-    where, shell = choose.places(), shell_for(context)
+    where, shell, port = choose.places(), shell_for(context), _port()
     with shell.lock(files.folder(where) / "gateway.lock", report.note):
         ran = _runs(where)
         if ran:
             _stop(where, shell)
+        look = partial(_look, where, port, _here(shell, where))
+        host = look()
+        _apply(bind.removal(host), where, shell, host, look)
     if not shell.dry:
         report.note("stopped: the gateway" if ran else "the gateway did not run")
 
@@ -76,14 +94,17 @@ def reload_(context: Context) -> None:
 @command(help={"json": "print JSON for programs"})
 def status(context: Context, *, json: bool = False) -> None:
     """Show the gateway and each backend: tier, models, health, in flight, since when."""
-    del context
     from lifecycle import report
     from lifecycle.cmd import choose
     from lifecycle.facts import members
+    from lifecycle.steps import bind
 
     where, port = choose.places(), _port()
-    gateway = _look(where, port).gateway
+    host = _look(where, port, _here(shell_for(context), where))
+    gateway = host.gateway
     rows = members.standing(_members(where), port)
+    if gateway.state and bind.open_to_all(host, port):
+        report.note("its firewall rule is gone, the local network reaches it: inv gateway.up")
     if json:
         report.document(report.gateway_data(gateway, port, rows))
     else:
@@ -114,13 +135,15 @@ def tell(where: "Paths", shell: "Shell") -> None:
 
 def _reload(where: "Paths", shell: "Shell") -> bool:
     from lifecycle import report
+    from lifecycle.facts import gateway as facts
     from lifecycle.gateway import files
     from lifecycle.steps import gateway as steps
 
     with shell.lock(files.folder(where) / "gateway.lock", report.note):
-        wanted, _ = _wanted(where)
-        host = _look(where, wanted.port)
-        return _apply(steps.reload(wanted, where), where, shell, wanted, host)
+        # Where it listens does not change by this.
+        wanted, _ = _wanted(where, facts.address(where))
+        look = partial(_look, where, wanted.port)
+        return _apply(steps.reload(wanted, where), where, shell, look(), look)
 
 
 def _runs(where: "Paths") -> bool:
@@ -143,21 +166,28 @@ def _stop(where: "Paths", shell: "Shell") -> None:
 
 
 def _port() -> int:
-    from lifecycle import backend as backends
-    from lifecycle.keys import KEYS
-    from lifecycle.paths import ROOT
+    from lifecycle.cmd import choose
 
-    given = backends.load_shared(ROOT, os.environ, ("GATEWAY_PORT",)).get("GATEWAY_PORT")
-    return int(given.text if given else KEYS["GATEWAY_PORT"].default)
+    return int(choose.setting("GATEWAY_PORT"))
 
 
-def _wanted(where: "Paths") -> "tuple[Wanted, list[Member]]":
+def _here(shell: "Shell", where: "Paths", *, needed: bool = False) -> "Here | None":
+    """The machine around the gateway, where that matters: on 127.0.0.1 it does not."""
+    from lifecycle.facts import gateway as facts
+    from lifecycle.gateway import traefik
+    from lifecycle.machine import Here
+
+    outside = facts.address(where) not in {"", traefik.LOOPBACK}
+    return Here(shell) if needed or outside else None
+
+
+def _wanted(where: "Paths", address: str) -> "tuple[Wanted, list[Member]]":
     from lifecycle import clients
     from lifecycle.gateway import routing
     from lifecycle.steps.gateway import Wanted
 
     members = _members(where)
-    return Wanted(_port(), routing.text(members, clients.read(where.home))), members
+    return Wanted(_port(), routing.text(members, clients.read(where.home)), address), members
 
 
 def _members(where: "Paths") -> "list[Member]":
@@ -172,12 +202,18 @@ def _members(where: "Paths") -> "list[Member]":
     return found
 
 
-def _look(where: "Paths", port: int) -> "Host":
-    from lifecycle.facts import disk
+def _look(where: "Paths", port: int, here: "Here | None" = None) -> "Host":
+    from dataclasses import replace
+
+    from lifecycle.facts import bind, disk
     from lifecycle.facts import gateway as facts
     from lifecycle.host import Host
 
-    return Host(disks={"home": disk.look(where.home)}, gateway=facts.look(where, port))
+    return replace(
+        bind.survey(here.again(), where) if here else Host(),
+        disks={"home": disk.look(where.home)},
+        gateway=facts.look(where, port),
+    )
 
 
 def _tools() -> "Tools":
@@ -193,14 +229,14 @@ def _tools() -> "Tools":
 
 
 def _apply(
-    plan: "list[Step]", where: "Paths", shell: "Shell", wanted: "Wanted", host: "Host"
+    plan: "list[Step]", where: "Paths", shell: "Shell", host: "Host", look: "Callable[[], Host]"
 ) -> bool:
     from lifecycle import report
     from lifecycle.runner import Runner
 
     progress = report.Progress(live=not shell.dry)
     try:
-        runner = Runner(where, shell, lambda: _look(where, wanted.port), progress)
+        runner = Runner(where, shell, look, progress)
         return runner.apply(plan, host)
     finally:
         progress.stop()

@@ -3,7 +3,7 @@
 import json
 
 from lifecycle import http, shell, supervisord
-from lifecycle.gateway import files, routing
+from lifecycle.gateway import files, routing, traefik
 from lifecycle.host import Gateway
 from lifecycle.paths import Paths
 from lifecycle.runtimes import venv
@@ -24,7 +24,9 @@ def look(paths: Paths, port: int) -> Gateway:
     supervised = supervisord.ask(venv.socket(where), PROGRAM)
     written = routing.revision(_text(paths, files.ROUTES))
     runs = bool(supervised.state)
-    inside, outside = f"http://127.0.0.1:{port + 1}", f"http://127.0.0.1:{port}"
+    listens = address(paths)
+    inside = f"http://{traefik.LOOPBACK}:{port + 1}"
+    outside = f"http://{listens or traefik.LOOPBACK}:{port}"
     live = runs and written and http.status(f"{inside}/revision/{written}") == 200
     return Gateway(
         made_from=_made_from(paths),
@@ -38,7 +40,13 @@ def look(paths: Paths, port: int) -> Gateway:
         metrics=http.status(f"{outside}/metrics") if runs else 0,
         taken={} if runs else _taken(port),
         detail=last_error(_text(paths, files.ERRORS)),
+        address=listens,
     )
+
+
+def address(paths: Paths) -> str:
+    """Where clients come in by its files, whether it runs or not; "" when there are none."""
+    return traefik.listens(_text(paths, files.STATIC))
 
 
 def last_error(log: str) -> str:

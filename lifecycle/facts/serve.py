@@ -43,7 +43,7 @@ def survey(machine: Machine, paths: Paths, target: str = "") -> Host:
         written=known,
         unreadable=unreadable,
         guard=http.status(f"{target}/models") if target else 0,
-        clients=_clients(paths),
+        clients=known_clients(paths),
     )
     return replace(host, serving=found)
 
@@ -174,7 +174,8 @@ def _written(paths: Paths) -> tuple[Exposed | None, str]:
         return None, f"{paths.exposed} cannot be read: {error}"
 
 
-def _clients(paths: Paths) -> int:
+def known_clients(paths: Paths) -> int:
+    """How many people have a key of the gateway's. Never raises."""
     try:
         return len(clients.read(paths.home))
     except (ConfigError, OSError):

@@ -28,6 +28,7 @@ class Member:
         asked: it said so itself; else its env file does.
         expected: it answers, or will: on another machine, or started here. A server that nobody
             started is a file only; clients are not told of its model.
+        elsewhere: it is on another machine, which may show `/v1` of it alone.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Member:
     models: tuple[str, ...] = ()
     asked: bool = False
     expected: bool = True
+    elsewhere: bool = False
 
 
 def member(backend: Backend, served: Iterable[str] | None, *, started: bool = False) -> Member:
@@ -61,6 +63,7 @@ def member(backend: Backend, served: Iterable[str] | None, *, started: bool = Fa
         models=tuple(name for name in names if MODEL.fullmatch(name)),
         asked=served is not None,
         expected=served is not None or started or backend.elsewhere,
+        elsewhere=backend.elsewhere,
     )
 
 

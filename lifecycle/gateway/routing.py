@@ -106,7 +106,7 @@ def _backend(one: Member, limits: Limits, *, alone: bool) -> Part:
         "passHostHeader": False,
         "serversTransport": "backends",
         "healthCheck": {
-            "path": "/health",
+            **_question(one),
             "interval": f"{limits.check_seconds}s",
             "unhealthyInterval": f"{limits.check_seconds}s",
             "timeout": f"{limits.check_limit_seconds}s",
@@ -119,6 +119,23 @@ def _backend(one: Member, limits: Limits, *, alone: bool) -> Part:
             "maxFailedAttempts": limits.failures,
         }
     return {"middlewares": [f"cap-{one.name}", f"key-{one.name}"], "loadBalancer": balancer}
+
+
+def _question(one: Member) -> Part:
+    """What a backend is asked to know whether it is well.
+
+    vLLM's own `/health` knows when the engine is dead. Of another machine `/v1` may be all there is
+    to see (`inv expose --backend`), and below it vLLM asks for the key.
+    """
+    if not one.elsewhere:
+        return {"path": "/health"}
+    return {
+        "path": "/v1/models",
+        "headers": {"Authorization": f"Bearer {one.key}"} if one.key else {},
+        # A page that leads to a login is no backend, and the key is for this address alone.
+        "status": 200,
+        "followRedirects": False,
+    }
 
 
 def _orders(route: str, some: list[Member]) -> Part:

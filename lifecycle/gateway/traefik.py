@@ -8,6 +8,7 @@ import json
 from lifecycle import tables
 
 MODULE = "lifecycle/door"
+LOOPBACK = "127.0.0.1"
 KEPT = (
     "StartUTC", "Duration", "ClientHost", "RequestMethod", "RequestPath", "RequestContentSize",
     "ServiceName", "DownstreamStatus", "DownstreamContentSize",
@@ -17,15 +18,16 @@ TOLD = ("Gateway-Key", "Gateway-Model", "Gateway-First-Byte-Ms")
 """Headers that the door sets once the answer is out: for the log alone."""
 
 
-def text(port: int) -> str:
+def text(port: int, address: str = LOOPBACK) -> str:
     """The whole file: JSON, which is YAML, too.
 
     Args:
-        port: where clients come in; the one above it is for looking only. Both on 127.0.0.1.
+        port: where clients come in; the one above it is for looking only, on 127.0.0.1.
+        address: where clients come in: 127.0.0.1, or this machine's on the tailnet.
     """
     limits = tables.gateway.limits()
     front = {
-        "address": f"127.0.0.1:{port}",
+        "address": f"{address}:{port}",
         "http": {
             # The door compares addresses as they were sent.
             "sanitizePath": False,
@@ -43,7 +45,7 @@ def text(port: int) -> str:
         },
     }
     internal = {
-        "address": f"127.0.0.1:{port + 1}",
+        "address": f"{LOOPBACK}:{port + 1}",
         "http": {"aliasHeadersStrategy": "delete"},
     }
     whole = {
@@ -65,6 +67,14 @@ def text(port: int) -> str:
         "experimental": {"localPlugins": {"door": {"moduleName": MODULE}}},
     }  # fmt: skip
     return json.dumps(whole, indent=1) + "\n"
+
+
+def listens(written: str) -> str:
+    """On which address clients come in by a file that was written; "" when it does not say."""
+    try:
+        return str(json.loads(written)["entryPoints"]["front"]["address"]).rpartition(":")[0]
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _access_log() -> dict[str, object]:

@@ -15,10 +15,10 @@ HEALTH = {True: "[green]up[/]", False: "[red]down[/]", None: "[dim]unknown[/]"}
 Rows = Iterable[tuple[Member, Standing]]
 
 
-def gateway_address(port: int, members: Iterable[Member], *, clients: int) -> None:
+def gateway_address(url: str, members: Iterable[Member], *, clients: int) -> None:
     """How to use a gateway that runs."""
     names = sorted({name for one in members if one.expected for name in one.models})
-    out.print(f"\n[bold]Gateway[/]  http://127.0.0.1:{port}/v1", soft_wrap=True)
+    out.print(f"\n[bold]Gateway[/]  {url}/v1", soft_wrap=True)
     out.print(f"[bold]Models[/]   {escape(', '.join(names) or 'none yet')}", soft_wrap=True)
     if not clients:
         note("nobody has a key yet: inv key.add NAME")
@@ -28,7 +28,7 @@ def gateway(now: Gateway, port: int, rows: Rows) -> None:
     """The gateway in a line, then a line for each backend."""
     if now.state == "RUNNING":
         known = "" if now.live else ", but it does not work by the configuration on the disk"
-        line(f"gateway   http://127.0.0.1:{port}/v1   up {_age(now.since)}{known}")
+        line(f"gateway   {_url(now, port)}   up {_age(now.since)}{known}")
     else:
         line(f"gateway   {now.state.lower() or 'stopped'}")
     if now.detail and (now.state != "RUNNING" or not now.live):
@@ -37,7 +37,8 @@ def gateway(now: Gateway, port: int, rows: Rows) -> None:
     for name in ("backend", "tier", "models", "health", "in flight", "up", "address"):
         table.add_column(name, overflow="fold")
     for one, standing in rows:
-        load = "" if standing.in_flight is None else f"{standing.in_flight} of {one.cap}"
+        untold = "[dim]not told[/]" if one.elsewhere and standing.up else ""
+        load = untold if standing.in_flight is None else f"{standing.in_flight} of {one.cap}"
         models = escape(", ".join(one.models)) + ("" if one.asked else " [dim](by its file)[/]")
         age = _age(standing.since) if standing.since else ""
         table.add_row(one.name, one.tier, models, HEALTH[standing.up], load, age, one.url)
@@ -49,7 +50,7 @@ def gateway_data(now: Gateway, port: int, rows: Rows) -> dict[str, Any]:
     """The same for programs."""
     return {
         "gateway": {
-            "url": f"http://127.0.0.1:{port}/v1",
+            "url": _url(now, port),
             "state": now.state.lower() or "stopped",
             "uptime_seconds": round(time.time() - now.since) if now.state else None,
             "configuration_live": bool(now.live),
@@ -71,6 +72,10 @@ def gateway_data(now: Gateway, port: int, rows: Rows) -> dict[str, Any]:
             for one, standing in rows
         ],
     }
+
+
+def _url(now: Gateway, port: int) -> str:
+    return f"http://{now.address or '127.0.0.1'}:{port}/v1"
 
 
 def _age(since: float) -> str:

@@ -7,6 +7,7 @@ interface keeps them out: https://wiki.nftables.org/wiki-nftables/index.php/Matc
 
 import re
 
+from lifecycle.gateway.traefik import LOOPBACK
 from lifecycle.host import Host
 from lifecycle.paths import Paths
 from lifecycle.step import Action, Step, WriteFile
@@ -14,8 +15,8 @@ from lifecycle.steps.root import as_root, staging
 from lifecycle.steps.tailscale_join import BY, why_not
 from lifecycle.tables.tailscale import INTERFACE, TABLE
 
-LIMIT = 20
-"""Seconds for one change of the rules."""
+LIMIT = 120
+"""Seconds for one change of the rules: a person may have to type a password."""
 
 
 def steps(host: Host, paths: Paths, port: int) -> list[Step]:
@@ -26,18 +27,27 @@ def steps(host: Host, paths: Paths, port: int) -> list[Step]:
     Args:
         port: the gateway's.
     """
-    return [_joined(), _device(), _nftables(), _guarded(host, paths, port)]
+    return [*needed(), _guarded(host, paths, port)]
+
+
+def needed() -> list[Step]:
+    """What must be so before; where it is not, nothing is changed."""
+    return [_keyed(), _joined(), _device(), _nftables()]
 
 
 def removal(host: Host) -> list[Step]:
     """Our table is gone; to be carried out when nothing listens there any more."""
     if not host.firewall.program:
         return []
+    table = " ".join(TABLE)
+    # Added first: it may be gone already, and to delete what is not there is an error.
+    command = f"add table {table}; delete table {table}"
     return [
         Step(
             name="the firewall has no rule of the gateway's",
-            missing=lambda now: "its table is still there" if now.firewall.table else "",
-            actions=(as_root(host, host.firewall.program, "delete", "table", *TABLE, limit=LIMIT),),
+            missing=_still_there,
+            actions=(as_root(host, host.firewall.program, command, limit=LIMIT),),
+            fix="See the rules: sudo nft list ruleset",
             phase="firewall",
         )
     ]
@@ -59,11 +69,32 @@ table {table} {{
 """
 
 
+def open_to_all(host: Host, port: int) -> bool:
+    """Whether a gateway listens on the tailnet's address without the rule, as far as one sees."""
+    if host.gateway.address in {"", LOOPBACK} or host.firewall.hidden:
+        return False
+    return not guards(host.firewall.table, port)
+
+
 def guards(table: str, port: int) -> bool:
     """Whether a table, as `nft` lists it, has the rule and is where packets come by."""
     rule = re.search(rf"tcp dport {port} iifname != \{{ ([^}}]*) \}} drop", table)
     names = set(re.findall(r'"([^"]*)"', rule[1])) if rule else set()
     return "hook input" in table and names == {"lo", INTERFACE}
+
+
+def _still_there(now: Host) -> str:
+    if now.firewall.table:
+        return "its table is still there"
+    return "its table may be there: only root sees it" if now.firewall.hidden else ""
+
+
+def _keyed() -> Step:
+    return Step(
+        name="somebody has a key of the gateway's",
+        missing=lambda now: "" if now.serving.clients else "it would be open, and for nobody",
+        fix="inv key.add NAME; then the same again.",
+    )
 
 
 def _joined() -> Step:

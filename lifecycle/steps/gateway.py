@@ -1,5 +1,6 @@
 """The plan behind `inv gateway.up`: the gateway is installed, runs, and works by what is wanted."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,10 +26,17 @@ class Wanted:
     Args:
         port: where clients come in.
         routes: the configuration that may change while it runs; it holds keys.
+        address: where clients come in: 127.0.0.1, or this machine's on the tailnet.
     """
 
     port: int
     routes: str = field(repr=False)
+    address: str = traefik.LOOPBACK
+
+    @property
+    def url(self) -> str:
+        """Its root, without `/v1`."""
+        return f"http://{self.address}:{self.port}"
 
     @property
     def revision(self) -> str:
@@ -38,16 +46,24 @@ class Wanted:
     @property
     def inside(self) -> str:
         """Where it says by which configuration it works."""
-        return f"http://127.0.0.1:{self.port + 1}/revision/{self.revision}"
+        return f"http://{traefik.LOOPBACK}:{self.port + 1}/revision/{self.revision}"
 
 
-def up(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> list[Step]:
-    """From a bare machine to a gateway that runs and refuses who has no key."""
+def up(
+    wanted: Wanted, paths: Paths, host: Host, tools: Tools, before: Iterable[Step] = ()
+) -> list[Step]:
+    """From a bare machine to a gateway that runs and refuses who has no key.
+
+    Args:
+        before: what must be so before anything listens. After the files: by them `inv gateway.down`
+            knows that there is a firewall rule.
+    """
     return [
         *_install(paths, host, tools),
         _ports(wanted),
         _files(wanted, paths),
         _tried(wanted, paths),
+        *before,
         _runs(wanted, paths),
         _works(wanted, paths),
     ]
@@ -58,10 +74,10 @@ def reload(wanted: Wanted, paths: Paths) -> list[Step]:
     return [_tried(wanted, paths), _works(wanted, paths)]
 
 
-def fixed(paths: Paths, port: int) -> dict[str, str]:
+def fixed(paths: Paths, wanted: Wanted) -> dict[str, str]:
     """The files that take a new start to change, by their place in the folder."""
     return {
-        files.STATIC: traefik.text(port),
+        files.STATIC: traefik.text(wanted.port, wanted.address),
         files.SUPERVISOR: _supervisor(paths),
         "guard.py": Path(guard.__file__).read_text(encoding="utf-8"),
         "trial.py": Path(trial.__file__).read_text(encoding="utf-8"),
@@ -69,9 +85,9 @@ def fixed(paths: Paths, port: int) -> dict[str, str]:
     }
 
 
-def outdated(paths: Paths, port: int, host: Host) -> bool:
+def outdated(paths: Paths, wanted: Wanted, host: Host) -> bool:
     """It runs, and must be started anew to be what is wanted."""
-    return bool(host.gateway.state) and host.gateway.started != files.digest(fixed(paths, port))
+    return bool(host.gateway.state) and host.gateway.started != files.digest(fixed(paths, wanted))
 
 
 def _install(paths: Paths, host: Host, tools: Tools) -> list[Step]:
@@ -114,7 +130,7 @@ def _ports(wanted: Wanted) -> Step:
 
 
 def _files(wanted: Wanted, paths: Paths) -> Step:
-    texts = fixed(paths, wanted.port)
+    texts = fixed(paths, wanted)
     where = files.folder(paths)
     return Step(
         name="the gateway's files are written",
@@ -150,7 +166,7 @@ def _tried(wanted: Wanted, paths: Paths) -> Step:
 def _runs(wanted: Wanted, paths: Paths) -> Step:
     where = files.folder(paths)
     python = paths.engine(tables.gateway.traefik().name) / "bin"
-    digest = files.digest(fixed(paths, wanted.port))
+    digest = files.digest(fixed(paths, wanted))
 
     def missing(now: Host) -> str:
         if now.gateway.state != "RUNNING":
@@ -184,7 +200,7 @@ def _works(wanted: Wanted, paths: Paths) -> Step:
         return "" if found.metrics in {401, 404} else f"/metrics answers with {found.metrics}"
 
     return Step(
-        name=f"http://127.0.0.1:{wanted.port}/v1 answers as configured, and only to who has a key",
+        name=f"{wanted.url}/v1 answers as configured, and only to who has a key",
         missing=missing,
         actions=(_await(wanted, paths, SOON),),
         fix=f"Look at its log: {files.folder(paths) / files.ERRORS}",

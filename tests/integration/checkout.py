@@ -2,12 +2,14 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,3 +126,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def free_pair() -> int:
+    """A port nobody listens on, as on the one above it.
+
+    Below those that Linux gives to outgoing connections (from 32768): whoever connects somewhere
+    before the server starts cannot take it.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000, 2)
+        with socket.socket() as one, socket.socket() as above, suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            above.bind(("127.0.0.1", port + 1))
+            return port

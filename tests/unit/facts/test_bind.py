@@ -2,14 +2,17 @@
 
 import json
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lifecycle import clients
 from lifecycle.facts import bind, tailscale
 from lifecycle.host import Firewall, Os
 from lifecycle.machine import Replay
-from lifecycle.shell import Output
+from lifecycle.paths import Paths
+from lifecycle.shell import Output, Shell
 
 NFT = "/usr/sbin/nft"
 LIST = f"{NFT} list table inet vllm_gateway"
@@ -30,9 +33,20 @@ def test_root_asks_and_another_account_asks_without_a_password() -> None:
     assert bind.look(machine(**known), Os()).table == TABLE + "#"
 
 
-def test_a_table_that_may_not_be_seen_counts_as_absent() -> None:
-    refused = {f"run: sudo -n {LIST}": Output(1, "", "sudo: a password is required")}
-    assert bind.look(machine(**refused), Os()) == Firewall(NFT, "", interface=True)
+@pytest.mark.parametrize(("code", "hidden"), [(0, False), (1, True)])
+def test_a_table_that_may_not_be_seen_is_hidden_and_not_absent(code: int, *, hidden: bool) -> None:
+    found = {
+        f"run: sudo -n {LIST}": Output(1, "", "whatever it says"),
+        f"run: sudo -n {NFT} list tables": Output(code, ""),
+    }
+    expected = Firewall(NFT, "", interface=True, hidden=hidden)
+    assert bind.look(machine(**found), Os()) == expected
+
+
+def test_the_clients_are_counted(tmp_path: Path) -> None:
+    clients.add(tmp_path, Shell(), clients.Client("alice", clients.digest("sk"), "2026-11-22"))
+    paths = Paths(tmp_path, tmp_path, tmp_path)
+    assert bind.survey(Replay({}), paths).serving.clients == 1
 
 
 def test_without_nftables_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:

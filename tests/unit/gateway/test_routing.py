@@ -2,6 +2,8 @@ import hashlib
 import json
 from typing import Any
 
+import pytest
+
 from lifecycle.clients import Client
 from lifecycle.gateway import routing, traefik
 from lifecycle.gateway.members import Member
@@ -9,9 +11,8 @@ from lifecycle.gateway.members import Member
 ALICE = Client("alice", hashlib.sha256(b"sk").hexdigest(), "2026-11-22", rate=60, in_flight=4)
 
 
-def one(name: str, tier: str = "gpu", *models: str, cap: int = 4, expected: bool = True) -> Member:
-    return Member(name, f"http://{name}:8000", tier, cap, f"sk-{name}", models or ("m",),
-                  expected=expected)  # fmt: skip
+def one(name: str, tier: str = "gpu", *models: str, cap: int = 4, **more: bool) -> Member:
+    return Member(name, f"http://{name}:8000", tier, cap, f"sk-{name}", models or ("m",), **more)
 
 
 def http(*members: Member) -> dict[str, Any]:
@@ -72,6 +73,22 @@ def test_only_a_backend_with_a_substitute_is_put_aside_for_errors() -> None:
     assert aside == {"backend-b"}
 
 
+def test_of_another_machine_v1_may_be_all_there_is_to_ask() -> None:
+    services = http(one("a"), one("b", elsewhere=True))["services"]
+    here, there = (services[f"backend-{name}"]["loadBalancer"]["healthCheck"] for name in "ab")
+    assert here["path"] == "/health"
+    assert "headers" not in here
+    assert there["path"] == "/v1/models"
+    assert there["headers"] == {"Authorization": "Bearer sk-b"}
+    assert (there["status"], there["followRedirects"]) == (200, False)
+    assert here["interval"] == there["interval"]
+
+
+def test_a_backend_elsewhere_without_a_key_is_asked_without_one() -> None:
+    open_ = Member("a", "https://a.ts.net", "gpu", 4, "", ("m",), elsewhere=True)
+    assert http(open_)["services"]["backend-a"]["loadBalancer"]["healthCheck"]["headers"] == {}
+
+
 def test_500_is_nothing_to_ask_another_for() -> None:
     whole = http(one("a"), one("b"))
     status = [s["failover"]["errors"]["status"] for s in whole["services"].values()
@@ -120,6 +137,19 @@ def test_traefik_listens_on_loopback_only_and_calls_nobody() -> None:
     assert static["global"] == {"checkNewVersion": False, "sendAnonymousUsage": False}
     assert "api" not in static
     assert static["metrics"]["prometheus"]["entryPoint"] == "internal"
+
+
+def test_on_the_tailnet_only_the_front_listens_there() -> None:
+    text = traefik.text(8080, "100.64.0.1")
+    addresses = [point["address"] for point in json.loads(text)["entryPoints"].values()]
+    assert addresses == ["100.64.0.1:8080", "127.0.0.1:8081"]
+    assert traefik.listens(text) == "100.64.0.1"
+    assert traefik.listens(traefik.text(8080)) == traefik.LOOPBACK
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "[]", "{}", '{"entryPoints": null}'])
+def test_other_files_do_not_say_where_it_listens(text: str) -> None:
+    assert traefik.listens(text) == ""
 
 
 def test_the_log_keeps_what_is_listed_and_no_header_of_a_client() -> None:

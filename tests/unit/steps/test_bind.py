@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.host import Firewall, Host, Os, Tailnet, Tailscale
+from lifecycle.host import Firewall, Gateway, Host, Os, Serving, Tailnet, Tailscale
 from lifecycle.step import Command, WriteFile
 from lifecycle.steps import bind
 from tests.unit.given import PATHS, missing
@@ -26,7 +26,13 @@ STATE = "only the tailnet and this machine reach port 8080"
 
 def host(firewall: Firewall = READY, side: Tailnet = SIDE, **os: Any) -> Host:
     user = Os("linux", account="me", sudo=True, **os)
-    return Host(os=user, tailscale=Tailscale(linux=side), firewall=firewall)
+    return Host(
+        os=user,
+        tailscale=Tailscale(linux=side),
+        firewall=firewall,
+        serving=Serving(clients=1),
+        gateway=Gateway(address="100.64.0.1"),
+    )
 
 
 def left(on: Host) -> dict[str, str]:
@@ -84,10 +90,41 @@ def test_what_only_a_person_can_mend(firewall: Firewall, side: Tailnet, why: str
     )
 
 
+def test_without_a_key_it_is_refused_and_nothing_is_changed() -> None:
+    on = replace(host(), serving=Serving())
+    (refused,) = [step for step in bind.needed() if step.missing(on)]
+    assert "inv key.add" in refused.fix
+    assert not any(step.actions for step in bind.needed())
+
+
+def test_a_rule_that_may_be_there_is_taken_away_and_one_that_is_seen_to_be_gone_is_not() -> None:
+    (step,) = bind.removal(host(Firewall("/usr/sbin/nft", hidden=True)))
+    assert step.missing(host(Firewall("/usr/sbin/nft", hidden=True)))
+    assert not step.missing(host(Firewall("/usr/sbin/nft")))
+
+
+@pytest.mark.parametrize(
+    ("firewall", "address", "expected"),
+    [
+        (READY, "100.64.0.1", False),
+        (replace(READY, table=""), "100.64.0.1", True),
+        (replace(READY, table=LISTED.replace("8080", "9090")), "100.64.0.1", True),
+        (replace(READY, table="", hidden=True), "100.64.0.1", False),
+        (replace(READY, table=""), "127.0.0.1", False),
+        (replace(READY, table=""), "", False),
+    ],
+)
+def test_a_missing_rule_is_noticed(firewall: Firewall, address: str, *, expected: bool) -> None:
+    on = replace(host(firewall), gateway=Gateway(address=address))
+    assert bind.open_to_all(on, 8080) is expected
+
+
 def test_only_our_table_is_taken_away() -> None:
     (step,) = bind.removal(host())
     (command,) = step.actions
     assert step.missing(host())
-    assert str(command) == "sudo /usr/sbin/nft delete table inet vllm_gateway"
+    assert isinstance(command, Command)
+    ours = "inet vllm_gateway"
+    assert command.argv == ("sudo", "/usr/sbin/nft", f"add table {ours}; delete table {ours}")
     assert not step.missing(host(replace(READY, table="")))
     assert bind.removal(host(Firewall())) == []

@@ -9,7 +9,7 @@ from lifecycle.gateway import files, routing
 from lifecycle.gateway.members import Member
 from lifecycle.host import Gateway, Host
 from lifecycle.paths import ROOT, Paths
-from lifecycle.step import Command, WriteFile
+from lifecycle.step import Command, Step, WriteFile
 from lifecycle.steps import gateway as steps
 from lifecycle.steps.gateway import Wanted
 from tests.unit import given
@@ -22,7 +22,7 @@ WANTED = Wanted(8080, ROUTES)
 
 def good(**changes: Any) -> Host:
     """A gateway that runs as wanted, but for what changes."""
-    digest = files.digest(steps.fixed(PATHS, 8080))
+    digest = files.digest(steps.fixed(PATHS, WANTED))
     running = Gateway(
         made_from=tables.gateway.traefik().fingerprint(), files=digest, state="RUNNING", since=1.0,
         started=digest, written=WANTED.revision, live=WANTED.revision, unkeyed=401, metrics=401,
@@ -86,17 +86,28 @@ def test_a_configuration_is_tried_before_it_counts() -> None:
 
 
 def test_only_a_running_gateway_is_outdated() -> None:
-    assert not steps.outdated(PATHS, 8080, good())
-    assert steps.outdated(PATHS, 8080, good(started="0"))
-    assert not steps.outdated(PATHS, 8080, good(state="", started="0"))
+    assert not steps.outdated(PATHS, WANTED, good())
+    assert steps.outdated(PATHS, WANTED, good(started="0"))
+    assert not steps.outdated(PATHS, WANTED, good(state="", started="0"))
+
+
+def test_another_address_takes_a_new_start() -> None:
+    assert steps.outdated(PATHS, replace(WANTED, address="100.64.0.1"), good())
+
+
+def test_what_must_be_before_comes_after_the_files_and_before_the_start() -> None:
+    rule = Step("a rule", lambda _: "")
+    names = [one.name for one in steps.up(WANTED, PATHS, good(), given.TOOLS, [rule])]
+    assert names.index("the gateway's files are written") < names.index("a rule")
+    assert names.index("a rule") + 1 == names.index("the gateway runs")
 
 
 def test_fixed_files_are_those_that_are_compared() -> None:
-    assert set(steps.fixed(PATHS, 8080)) == set(files.FIXED)
+    assert set(steps.fixed(PATHS, WANTED)) == set(files.FIXED)
 
 
 def test_supervisord_gets_no_path_that_it_could_misread() -> None:
     odd = Paths(root=ROOT, home=Path("/a ;b %d/home"), models=Path("/m"))
-    text = steps.fixed(odd, 8080)[files.SUPERVISOR]
+    text = steps.fixed(odd, WANTED)[files.SUPERVISOR]
     assert "/a ;b" not in text
     assert "command=../engines/gateway-" in text
