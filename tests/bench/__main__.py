@@ -13,13 +13,24 @@ from pathlib import Path
 from rich.console import Console
 
 from lifecycle.errors import LifecycleError
-from tests.bench import cases, cpu_settings, listing, machine, planner, seeding, starts, table
+from tests.bench import (
+    cases,
+    cpu_settings,
+    gateway,
+    listing,
+    machine,
+    planner,
+    seeding,
+    starts,
+    table,
+)
 from tests.bench.goals import GOALS
 from tests.bench.results import NotMeasured, Row, Rows, Skipped
 from tests.bench.workplace import Workplace, workplace
 
 INTERRUPTED = 130
-PLANNER = "planner"
+WHOLE = {"gateway": gateway.NAMES, "planner": planner.NAMES}
+"""Groups that `--only` takes by one name."""
 WIDTH = 110
 """In a file or a pipe, whose width is unknown."""
 
@@ -33,6 +44,7 @@ GROUPS: tuple[tuple[tuple[str, ...], Callable[[Workplace, Rows], None]], ...] = 
         ("tuned-start", "tuned-speed", "tuned-start-eager", "tuned-speed-eager"),
         cpu_settings.measure,
     ),
+    (gateway.NAMES, gateway.measure),
 )
 
 
@@ -79,8 +91,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--rounds", type=_positive, default=3, help="interleaved rounds (3)")
     parser.add_argument(
-        "--only", nargs="+", choices=(*GOALS, PLANNER), default=tuple(GOALS), metavar="NAME",
-        help=f"some rows: {', '.join(GOALS)}; {PLANNER}: all of its rows",
+        "--only", nargs="+", choices=(*GOALS, *WHOLE), default=tuple(GOALS), metavar="NAME",
+        help=f"some rows: {', '.join(GOALS)}; {', '.join(WHOLE)}: all of its rows",
     )  # fmt: skip
     parser.add_argument(
         "--cases", type=Path, default=cases.CASES, metavar="FILE",
@@ -88,7 +100,8 @@ def _options() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the samples there, too")
     options = parser.parse_args()
-    options.only = [*options.only, *(planner.NAMES if PLANNER in options.only else ())]
+    groups = [WHOLE[name] for name in options.only if name in WHOLE]
+    options.only = [*options.only, *(name for names in groups for name in names)]
     return options
 
 

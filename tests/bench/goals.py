@@ -62,6 +62,13 @@ GOALS = {
     "tuned-speed": Goal("8 streams, tuned : vLLM's defaults", "tok/s", over, "≥", 1.2),
     "tuned-start-eager": Goal("start, defaults + --enforce-eager : tuned", "s", under, "≥", 1.2),
     "tuned-speed-eager": Goal("8 streams, tuned : defaults + eager", "tok/s", over, "≥", 1.2),
+    "gateway-first": Goal("first token, gateway - direct", "µs", added, "≤", 0.001),
+    "gateway-1": Goal("1 client, gateway : direct", "req/s", over),
+    "gateway-16": Goal("16 clients, gateway : direct", "req/s", over),
+    "gateway-64": Goal("64 clients, gateway : direct", "req/s", over),
+    "gateway-cpu": Goal("gateway's CPU time a request", "µs", alone),
+    "gateway-gap": Goal("gap in a stream, gateway : direct", "ms", over),
+    "gateway-widest": Goal("widest gap, gateway : direct", "ms", over),
     "planner-bytes": Goal("plan: KV bytes a token, worst error", "%", alone, "≤", 0.01),
     "planner-weights": Goal("plan: weights, worst error", "%", alone, "≤", 0.03),
     "planner-tokens": Goal("plan: KV tokens, median error", "%", alone, "≤", 0.05),
@@ -69,4 +76,7 @@ GOALS = {
     "planner-false-fits": Goal('plan: "fits" for a failed start', "", alone, "≤", 0),
 }
 
-SCALES = {"ms": 1000.0, "s": 1.0, "MiB": 1 / MIB, "tok/s": 1.0, "%": 100.0, "": 1.0, "MB/s": 1e-6}
+SCALES = {
+    "µs": 1e6, "ms": 1000.0, "s": 1.0, "MiB": 1 / MIB, "tok/s": 1.0, "req/s": 1.0, "%": 100.0,
+    "": 1.0, "MB/s": 1e-6,
+}  # fmt: skip

@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,9 +24,11 @@ import pytest
 
 from lifecycle.gateway import files
 from tests.fake_vllm import FakeVllm, Settings, fake_vllm
-from tests.integration.checkout import ROOT, Checkout, free_port
+from tests.integration.checkout import ROOT, Checkout, free_pair, free_port
 
 CHAT = "/v1/chat/completions"
+CHECKS = {"/health", "/v1/models"}
+"""What the gateway asks of itself, whether a backend is here or elsewhere."""
 OWN = "sk-local-of-the-backends"
 KEYS = {"alice": "sk-vllm-alice-0123456789", "slow": "sk-vllm-slow-0123456789",
         "single": "sk-vllm-single-0123456789"}  # fmt: skip
@@ -156,18 +159,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         yield made
 
 
-def free_pair() -> int:
-    """A port that is free, and so is the one above it."""
-    while True:
-        port = free_port()
-        with socket.socket() as above:
-            try:
-                above.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-
-
 @pytest.fixture(autouse=True)
 def healthy(gateway: Gateway) -> Iterator[None]:
     yield
@@ -206,6 +197,56 @@ def test_two_lengths_are_refused(gateway: Gateway) -> None:
     assert b" 400 " in raw(gateway, f"{head}Content-Length: 5\r\nContent-Length: 6\r\n")
 
 
+@pytest.mark.parametrize(
+    ("said", "statuses"),
+    [
+        # Traefik drops what this names before the door looks: no key, no entry.
+        ("Connection: Authorization", {401}),
+        ("Connection: X-Gateway-Route, X-Gateway-Bucket, Content-Type", {200}),
+        ("X-Gateway-Route: m0\r\nx-gateway-route: none\r\nX_Gateway_Route: m1", {200}),
+        ("Content-Type: text/plain\r\nContent-Type: application/json", {200, 400, 415}),
+        ("Host: other", {400}),
+        ("Content-Length : 5", {400}),
+        ("X-Folded: a\r\n b", {200, 400}),
+        ("Transfer-Encoding: gzip, chunked", {400, 501}),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", {400, 501}),
+        ("X-Large: " + "x" * 70_000, {431}),
+    ],
+)
+def test_headers_that_quarrel_lead_nowhere_else(
+    gateway: Gateway, said: str, statuses: set[int]
+) -> None:
+    """The model asked for answers, or the request is refused: nothing in between."""
+    before = {name: len(one.seen) for name, one in gateway.doubles.items()}
+    body = json.dumps(question("alone", 1))
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEYS['alice']}\r\n{said}"
+    length = f"\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gateway.port), 10) as client:
+        client.sendall(f"{head}{length}{body}".encode())
+        answer = client.recv(4096)
+    status = int(answer.split(b" ", 2)[1])
+    assert status in statuses, answer
+    asked = {
+        name
+        for name, one in gateway.doubles.items()
+        if any(seen.path not in CHECKS for seen in one.seen[before[name] :])
+    }
+    assert asked <= {"single"}
+    assert asked or status != 200
+
+
+def test_a_request_inside_a_request_is_none(gateway: Gateway) -> None:
+    """Two lengths that disagree must not let the rest of a body count as a request of its own."""
+    before = len(gateway.log())
+    inner = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEYS['alice']}\r\n"
+    quarrel = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", gateway.port), 10) as client:
+        client.sendall(f"{head}{quarrel}{len(inner):x}\r\n{inner}\r\n0\r\n\r\n".encode())
+        assert b" 400 " in client.recv(4096)
+    assert [line["RequestPath"] for line in gateway.log()[before:]] in ([], [CHAT])
+
+
 def raw(gateway: Gateway, head: str) -> bytes:
     """The first line of the answer to a request as it is written here."""
     with socket.create_connection(("127.0.0.1", gateway.port), 5) as client:
@@ -231,7 +272,7 @@ def test_other_addresses_are_closed(gateway: Gateway, path: str) -> None:
     if answer.status == 404:
         assert answer.error["code"] == "unknown_url"
     after = {
-        name: [seen for seen in one.seen[before[name] :] if seen.path != "/health"]
+        name: [seen for seen in one.seen[before[name] :] if seen.path != "/v1/models"]
         for name, one in gateway.doubles.items()
     }
     assert not any(after.values())
@@ -269,6 +310,42 @@ def test_large_bodies_pass_and_too_large_ones_do_not(gateway: Gateway) -> None:
             client.sendall(b"100000\r\n" + b" " * 0x100000 + b"\r\n")
         client.sendall(b"0\r\n\r\n")
         assert b" 413 " in client.recv(4096)
+
+
+@pytest.mark.parametrize(
+    ("model", "status"),
+    [
+        ('"model": "nobodys", "model": "alone"', 200),
+        ('"model": "alone", "model": "nobodys"', 404),
+        ('"metadata": {"model": "nobodys"}, "model": "alone"', 200),
+        ('"model": "alone", "metadata": {"model": "nobodys"}', 200),
+        ('"user": "\\", \\"model\\": \\"nobodys", "model": "alone"', 200),
+        (r'"mod\u0065l": "al\u006fne"', 200),
+        ('"model": ["alone"]', 400),
+        ('"model": null', 400),
+    ],
+)
+def test_the_model_is_the_one_that_a_backend_reads(
+    gateway: Gateway, model: str, status: int
+) -> None:
+    rest = json.dumps(question("", 1)["messages"])
+    body = f'{{{model}, "messages": {rest}, "max_tokens": 1}}'
+    assert gateway.ask(CHAT, body.encode()).status == status
+
+
+def test_8_mb_bodies_side_by_side(gateway: Gateway) -> None:
+    def ask(_: int) -> tuple[int, float]:
+        began = time.monotonic()
+        status = gateway.ask(CHAT, body).status
+        return status, time.monotonic() - began
+
+    # Cut short, it would be no JSON to the double.
+    body = json.dumps(question("faulty", 1, user="x" * 8_000_000)).encode()
+    with ThreadPoolExecutor(8) as crew:
+        answers = list(crew.map(ask, range(16)))
+    assert {status for status, _ in answers} == {200}
+    slowest = max(seconds for _, seconds in answers)
+    print(f"16 bodies of 8 MB, 8 at once: 0 failed, the slowest took {slowest:.1f} s")
 
 
 def test_limits_are_each_clients_own(gateway: Gateway) -> None:
@@ -317,7 +394,9 @@ def test_full_cards_spill_to_the_cpu(gateway: Gateway) -> None:
     with ThreadPoolExecutor(24) as crew:
         answers = list(crew.map(lambda _: gateway.chat("shared", 80), range(24)))
     assert [one.status for one in answers] == [200] * 24
-    assert gateway.served_by("shared") - before == {"g1": 4, "g2": 4, "c1": 16}
+    shares = gateway.served_by("shared") - before
+    assert shares == {"g1": 4, "g2": 4, "c1": 16}
+    print(f"24 at once, two cards that take 4 each: 0 failed, {dict(shares)}")
 
 
 def test_a_backend_alone_and_full_says_so(gateway: Gateway) -> None:
@@ -499,47 +578,209 @@ def test_a_backend_comes_and_goes_under_load(gateway: Gateway) -> None:
     print(f"under four reloads: 0 of {sum(load.statuses.values())} failed")
 
 
-def test_kill_9_under_load_is_not_seen(gateway: Gateway) -> None:
-    ports = [free_port(), free_port()]
+@dataclass
+class Behind:
+    """A double in a process of its own, on this machine or on one of its own."""
+
+    port: int
+    model: str
+    host: str = "127.0.0.1"
+    netns: str = ""
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def start(self) -> None:
+        within = ["ip", "netns", "exec", self.netns] if self.netns else []
+        asked = ["--host", self.host, "--port", str(self.port), "--model", self.model]
+        self.process = subprocess.Popen(
+            [*within, sys.executable, "-m", "tests.fake_vllm", *asked],
+            cwd=ROOT, env={**os.environ, "VLLM_API_KEY": OWN}, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        listening(self.host, self.port)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        assert self.process
+        self.process.wait()
+
+
+@contextmanager
+def behind(
+    gateway: Gateway, *backends: Behind, gpus: tuple[str, ...] = ("cuda", "cuda"), cap: int = 64
+) -> Iterator[None]:
+    """Have these doubles behind the gateway."""
     with ExitStack() as stack:
-        running = [start(port) for port in ports]
-        stack.callback(lambda: [end(one) for one in running])
-        for number, port in enumerate(ports):
-            gateway.member(f"k{number}", f"http://127.0.0.1:{port}", "killed")
-            stack.callback((gateway.checkout.root / "env" / f"k{number}.env").unlink)
-            listening(port)
+        for number, (one, gpu) in enumerate(zip(backends, gpus, strict=True)):
+            one.start()
+            stack.callback(one.kill)
+            name = f"{one.model}-{number}"
+            gateway.member(name, one.url, one.model, cap, gpu)
+            stack.callback((gateway.checkout.root / "env" / f"{name}.env").unlink)
         gateway.inv("gateway.reload")
-        gateway.until("killed", 200)
-        with Load(gateway, "killed", 12) as load:
-            for turn in (0, 1, 0):
-                time.sleep(1)
-                end(running[turn])
-                time.sleep(1.5)
-                running[turn] = start(ports[turn])
-                listening(ports[turn])
-                time.sleep(2.5)
-        assert set(load.statuses) == {"200"}, load.statuses
-        assert sum(load.statuses.values()) > 500
+        gateway.until(backends[0].model, 200)
+        yield
+
+
+def test_kill_9_under_load_is_not_seen(gateway: Gateway) -> None:
+    backends = [Behind(free_port(), "killed") for _ in range(2)]
+    with behind(gateway, *backends), Load(gateway, "killed", 12) as load:
+        for turn in (0, 1, 0):
+            time.sleep(1)
+            backends[turn].kill()
+            time.sleep(1.5)
+            backends[turn].start()
+            time.sleep(2.5)
+    assert set(load.statuses) == {"200"}, load.statuses
+    assert sum(load.statuses.values()) > 500
     print(f"under three kill -9: 0 of {sum(load.statuses.values())} failed")
 
 
-def start(port: int) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.fake_vllm", "--port", str(port), "--model", "killed"],
-        cwd=ROOT, env={**os.environ, "VLLM_API_KEY": OWN}, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+def test_both_cards_killed_leave_all_to_the_cpu(gateway: Gateway) -> None:
+    cards = [Behind(free_port(), "orphaned") for _ in range(2)]
+    cpu = Behind(free_port(), "orphaned")
+    with behind(gateway, *cards, cpu, gpus=("cuda", "rocm", "cpu")):
+        before = gateway.served_by("orphaned")
+        assert set(before) <= {"orphaned-0", "orphaned-1"}
+        with Load(gateway, "orphaned", 12) as load:
+            time.sleep(1)
+            for card in cards:
+                card.kill()
+            time.sleep(3)
+        by_cpu = gateway.served_by("orphaned")["orphaned-2"]
+        for card in cards:
+            card.start()  # to be ended as the others
+    count = sum(load.statuses.values())
+    assert set(load.statuses) == {"200"}, load.statuses
+    assert by_cpu > 200
+    print(f"both cards killed under load: 0 of {count} failed, {by_cpu} by the CPU")
 
 
-def end(one: "subprocess.Popen[bytes]") -> int:
-    one.send_signal(signal.SIGKILL)
-    return one.wait()
+class Drip:
+    """A request every 50 ms, whatever becomes of those before: one that waits holds up nobody."""
+
+    def __init__(self, gateway: Gateway, model: str) -> None:
+        self.took: list[tuple[float, float, str]] = []
+        self._gateway, self._model = gateway, model
+        self._end = threading.Event()
+        self._pacer = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._pacer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._pacer.join(60)
+
+    def _run(self) -> None:
+        with ThreadPoolExecutor(300) as crew:
+            while not self._end.wait(0.05):
+                crew.submit(self._ask)
+
+    def _ask(self) -> None:
+        began = time.monotonic()
+        try:
+            got = str(self._gateway.chat(self._model, 1).status)
+        except (OSError, http.client.HTTPException) as error:
+            got = repr(error)
+        self.took.append((began, time.monotonic() - began, got))
+
+    def report(self, what: str, since: float) -> list[float]:
+        """Print what became of all; returns when those began that waited, after an event."""
+        assert {got for *_, got in self.took} == {"200"}, self.took
+        slow = [(began - since, seconds) for began, seconds, _ in self.took if seconds > 1]
+        begun = [began for began, _ in slow]
+        print(
+            f"{what}: 0 of {len(self.took)} failed, {len(slow)} took more than 1 s, "
+            f"{sum(seconds > 3 for _, seconds in slow)} more than 3 s; the last of them began "
+            f"{max(begun, default=0):.1f} s after it"
+        )
+        return begun
 
 
-def listening(port: int) -> None:
+WITHIN = 4.0
+"""Seconds: two checks (every 2 s) and a margin."""
+
+
+def test_a_frozen_backend_is_left_alone(gateway: Gateway) -> None:
+    backends = [Behind(free_port(), "frozen") for _ in range(2)]
+    with behind(gateway, *backends), Drip(gateway, "frozen") as drip:
+        time.sleep(1)
+        backends[0].signal(signal.SIGSTOP)
+        since = time.monotonic()
+        time.sleep(6)
+        backends[0].signal(signal.SIGCONT)  # those that it had taken are answered now
+    begun = drip.report("a backend frozen for 6 s", since)
+    assert begun
+    assert max(begun) < WITHIN
+
+
+@contextmanager
+def machine(tag: str) -> Iterator[tuple[str, str, str]]:
+    """Another machine: its namespace, its address, and ours as it sees us."""
+    name, ours, its = f"far-{tag}", "10.213.7.1", "10.213.7.2"
+    with ExitStack() as stack:
+        ip("netns", "add", name)
+        stack.callback(ip, "netns", "del", name)  # and the cable with it
+        ip("link", "add", f"near-{tag}", "type", "veth", "peer", "name", "out", "netns", name)
+        ip("address", "add", f"{ours}/30", "dev", f"near-{tag}")
+        ip("link", "set", f"near-{tag}", "up")
+        ip("-n", name, "address", "add", f"{its}/30", "dev", "out")
+        ip("-n", name, "link", "set", "out", "up")
+        yield name, its, ours
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, timeout=10)
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("ip"), reason="needs root and ip, for another machine"
+)
+def test_a_machine_that_is_off_is_left_alone(gateway: Gateway) -> None:
+    with machine(str(os.getpid())) as (name, its, ours):
+        far = Behind(free_port(), "far", its, name)
+        with behind(gateway, far, Behind(free_port(), "far")), Drip(gateway, "far") as drip:
+            time.sleep(1)
+            assert gateway.served_by("far")["far-0"] > 5
+            # It hears, and nothing that it sends arrives: no refusal, only silence.
+            ip("-n", name, "route", "add", "blackhole", f"{ours}/32")
+            since = time.monotonic()
+            time.sleep(5.5)
+            before = gateway.served_by("far")["far-0"]
+            ip("-n", name, "route", "del", "blackhole", f"{ours}/32")
+            deadline = time.monotonic() + WITHIN + 2
+            while gateway.served_by("far")["far-0"] < before + 5:
+                assert time.monotonic() < deadline, "it is not asked again"
+    begun = drip.report("a machine silent for 5.5 s", since)
+    assert begun
+    assert max(begun) < WITHIN
+
+
+def test_200_streams_at_once(gateway: Gateway) -> None:
+    backends = [Behind(free_port(), "many") for _ in range(2)]
+    with behind(gateway, *backends, cap=128), ThreadPoolExecutor(200) as crew:
+        began = time.monotonic()
+        answers = list(crew.map(lambda _: gateway.chat("many", 40, stream=True), range(200)))
+        seconds = time.monotonic() - began
+        shares = gateway.served_by("many")
+    assert {one.status for one in answers} == {200}
+    assert all(one.body.endswith(b"data: [DONE]\n\n") for one in answers)
+    print(f"200 streams at once: 0 broken, {dict(shares)}, all within {seconds:.1f} s")
+
+
+def listening(host: str, port: int) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex((host, port)) == 0:
                 return
         time.sleep(0.05)
     pytest.fail("the double did not come up")
