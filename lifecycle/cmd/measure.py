@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lifecycle.backend import Backend
-    from lifecycle.host import Gpu, Host, Server
+    from lifecycle.host import Host, Server
     from lifecycle.measured import Planned
     from lifecycle.models.measured import Subject
     from lifecycle.paths import Paths
@@ -34,6 +34,7 @@ def after_start(
     """Show and keep what a start took that has just succeeded; it may have told nothing.
 
     Args:
+        backend: as the person set it: what the plan chose besides is chosen again the next time.
         planned: the estimate, to be compared; None when there is none.
     """
     from lifecycle import report
@@ -61,6 +62,16 @@ def running(backend: "Backend", server: "Server", where: "Paths") -> None:
     if server.alive:
         name = server.launch.runtime or backend.runtime
         report.memory(memory_log.read(runtime(name).log(backend.name, where)))
+
+
+def earlier(backend: "Backend", where: "Paths", host: "Host") -> int | None:
+    """What an earlier start like this one took beside weights and KV cache, on each card."""
+    from lifecycle.steps import fit
+
+    card, reckoned = fit.card(backend, host), fit.plan(backend, host)
+    if card is None or reckoned is None:
+        return None
+    return overhead(backend, where, host, total=card.total, weights=reckoned.weights)
 
 
 def overhead(
@@ -105,17 +116,11 @@ def settings(backend: "Backend") -> dict[str, str]:
 
 
 def _card(backend: "Backend", host: "Host") -> str:
+    from lifecycle.steps import fit
+
     if backend.gpu == "cpu":
         return host.cpu.model
-    cards = _chosen(backend, host)
+    cards = fit.cards(backend, host)
     number = int(backend.get("TENSOR_PARALLEL") or 1)
     used = " + ".join(dict.fromkeys(card.name for card in cards[:number]))
     return f"{number} x {used}" if number > 1 else used
-
-
-def _chosen(backend: "Backend", host: "Host") -> "list[Gpu]":
-    from lifecycle.steps import amd
-
-    every = host.nvidia.gpus if backend.gpu == "cuda" else amd.cards(host)
-    cards = [card for card in every if not card.integrated]
-    return [cards[n] for n in backend.devices if n < len(cards)] or cards

@@ -54,12 +54,11 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command
     host = facts.with_backend(facts.survey(where, machine), backend, where, machine)
     known = _figures(backend, host.weights, where)
     on = card.of(backend, host, vram)
-    measured = (
-        None
-        if vram
-        else measure.overhead(backend, where, host, total=on.total, weights=known.weights)
-    )
     asked = fit.wanted(backend, serve_arguments.version(backend, host))
+    measured = None
+    if not vram:
+        each = planner.plan(known, on, asked).weights
+        measured = measure.overhead(backend, where, host, total=on.total, weights=each)
     found = planner.plan(
         known, on, asked, measured=measured, candidates=_instead(backend.model, known, on.gpu)
     )

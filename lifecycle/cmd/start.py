@@ -44,6 +44,7 @@ def prepare(  # noqa: PLR0913 - two by name
         the machine as it is now, and whether anything had to be done.
     """
     from lifecycle import facts
+    from lifecycle.cmd import measure
     from lifecycle.cmd.tools import tools
     from lifecycle.steps import secrets, serve
 
@@ -58,7 +59,7 @@ def prepare(  # noqa: PLR0913 - two by name
         plan = secrets.steps(where, text, made)
         plan += serve.prepare(
             backend, where, host, tools(here.shell, backend, host),
-            measured=_measured(backend, where, host), force=force,
+            measured=measure.earlier(backend, where, host), force=force,
         )  # fmt: skip
         worked = runner.apply(plan, host)
     seen_as_is = not worked and not replacing
@@ -79,7 +80,7 @@ def start(
     from lifecycle.cmd import measure
     from lifecycle.steps import fit, serve
 
-    planned = fit.plan(backend, host, _measured(backend, where, host))
+    planned = fit.plan(backend, host, measure.earlier(backend, where, host))
     steps = serve.start(backend, where, host, again=again, planned=planned)
     if any(step.missing(host) for step in steps):
         for text in (*serve.notes(backend, host), *fit.notes(backend, planned)):
@@ -87,20 +88,8 @@ def start(
     with _runner(where, here, lambda: facts.gather(backend, where, here.again())) as runner:
         worked = runner.apply(steps, host)
     if worked and not here.shell.dry:
-        started = fit.with_length(backend, planned)
-        measure.after_start(started, where, host, here.shell, planned)
+        measure.after_start(backend, where, host, here.shell, planned)
     return worked
-
-
-def _measured(backend: "Backend", where: "Paths", host: "Host") -> int | None:
-    """What an earlier start like this one took beside weights and KV cache, on each card."""
-    from lifecycle.cmd import measure
-    from lifecycle.steps import fit
-
-    card, model = fit.card(backend, host), fit.model(backend, host)
-    if card is None or model is None:
-        return None
-    return measure.overhead(backend, where, host, total=card.total, weights=model.weights)
 
 
 @contextmanager

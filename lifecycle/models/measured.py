@@ -112,7 +112,8 @@ class Notes:
         """
         for one in self.starts():
             found = _overhead(one, total, weights) if _alike(one, settings) else None
-            if found is not None:
+            # Nothing takes less than nothing: then the figures are not of one start.
+            if found is not None and found > 0:
                 return found
         return None
 

@@ -9,12 +9,15 @@ import pytest
 from lifecycle import runtimes
 from lifecycle.cmd import measure
 from lifecycle.host import GIB, Amd, Gpu, Nvidia, Server
-from lifecycle.models.measured import FOLDER, Notes
+from lifecycle.measured import Measured
+from lifecycle.models.measured import FOLDER, Notes, Start
 from lifecycle.paths import Paths
 from lifecycle.shell import Shell
+from lifecycle.steps import fit
 from tests.fake_vllm.boot import BOOT
 from tests.unit.given import KEY, LOCAL_IMAGE, backend, host, running
 
+RTX_4090 = Gpu("NVIDIA GeForce RTX 4090", 24 * GIB, 23 * GIB, "8.9")
 RTX = Gpu("NVIDIA GeForce RTX 3090", 24 * GIB, 23 * GIB, "8.6")
 FIGURES = Path(__file__).parent.parent / "runtimes" / "memory_log" / "v1-0.31.log"
 CARDS = {"GPU": "cuda", "RUNTIME": "docker", "IMAGE": "me/vllm:1", "KV_CACHE_GIB": ""}
@@ -85,6 +88,23 @@ def test_the_next_estimate_gets_what_was_measured(where: Paths, log: SimpleNames
     assert measure.overhead(backend(**CARDS | {"IMAGE": "me/vllm:2"}), where, machine) is None
     (start,) = Notes(where.home, measure.subject(wanted, machine)).starts()
     assert start.found.kv_tokens == 70_240
+
+
+def test_of_cards_that_share_a_model_each_holds_a_part_of_it(where: Paths) -> None:
+    wanted = backend(**CARDS | {"MODEL": "Qwen/Qwen3-8B", "TENSOR_PARALLEL": "2"})
+    machine = host(nvidia=Nvidia(gpus=(RTX_4090, RTX_4090)))
+    reckoned = fit.plan(wanted, machine)
+    assert reckoned is not None
+    assert reckoned.weights < 9 * GIB  # of 15.3
+    took = Measured(
+        weights=reckoned.weights,
+        kv_available=int(0.9 * 24 * GIB) - reckoned.weights - GIB,
+        utilization=0.9,
+        budget=int(0.9 * 24 * GIB),
+    )
+    notes = Notes(where.home, measure.subject(wanted, machine))
+    notes.keep(Start.now(measure.settings(wanted), took), Shell(), print)
+    assert measure.earlier(wanted, where, machine) == pytest.approx(GIB, abs=2)
 
 
 def test_no_text_of_a_flag_and_no_key_is_kept(where: Paths, log: SimpleNamespace) -> None:
