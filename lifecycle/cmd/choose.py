@@ -7,13 +7,11 @@ from lifecycle import facts, tables
 from lifecycle.backend import Backend
 from lifecycle.errors import ConfigError, HostNotReady, NotSupported
 from lifecycle.host import Host, Server
-from lifecycle.keys import KEYS
+from lifecycle.keys import GPUS, KEYS
 from lifecycle.machine import Here, Machine
 from lifecycle.paths import ROOT, Paths, paths
 from lifecycle.shell import Shell
 from lifecycle.steps import amd
-
-FAMILIES = ("cpu", "cuda", "rocm")
 
 
 def places() -> Paths:
@@ -90,7 +88,7 @@ def to_start(gpu: str, machine: Machine | None = None) -> tuple[Backend, str]:
     """
     if gpu == "auto":
         return _automatic(facts.hardware(machine or Here(Shell())))
-    if gpu in backends.names(ROOT) or gpu not in FAMILIES:
+    if gpu in backends.names(ROOT) or gpu not in GPUS:
         return _on_this_machine(load(gpu)), ""
     members = [one for one in readable() if one.gpu == gpu]
     if len(members) == 1:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from lifecycle.cmd.command import command
+from lifecycle.cmd.command import GPU_OR_BEST_HELP, command
 
 if TYPE_CHECKING:
     from lifecycle.backend import Backend
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @command(help={
-    "gpu": "a backend (a file in env/), cpu, cuda or rocm; unset: what this machine is best at",
+    "gpu": GPU_OR_BEST_HELP,
     "vram": "reckon with a card of so much memory instead, e.g. 24GiB",
     "json": "print JSON for programs",
 })  # fmt: skip
@@ -59,7 +59,7 @@ def _here(row: "CatalogueModel", backend: "Backend", where: "Paths") -> bool:
     """Whether all of it is on this disk."""
     from lifecycle.facts import weights
 
-    return not weights.look(backend.with_setting("MODEL", row.model, "inv models"), where).problem
+    return not weights.find(backend.with_setting("MODEL", row.model, "inv models"), where).problem
 
 
 def _plan(row: "CatalogueModel", on: "Card", wanted: "Wanted") -> "Plan":

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context, Exit
 
-from lifecycle.cmd.command import command
+from lifecycle.cmd.command import GPU_OR_BEST_HELP, command
 
 if TYPE_CHECKING:
     from lifecycle.backend import Backend
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @command(help={
-    "gpu": "a backend (a file in env/), cpu, cuda or rocm; unset: what this machine is best at",
+    "gpu": GPU_OR_BEST_HELP,
     "model": "a name from inv models, a folder, or a repo id; unset: MODEL= of the backend",
     "revision": "branch, tag or commit on the hub; unset: the catalogue's, else main",
     "max-model-len": "the longest prompt plus answer wanted, in tokens; unset: MAX_MODEL_LEN=",

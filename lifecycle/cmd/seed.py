@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from lifecycle.cmd.command import command, dry
+from lifecycle.cmd.command import GPU_OR_BEST_HELP, command, dry
 
 if TYPE_CHECKING:
     from lifecycle.hub.client import Hub
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @command(name="seed-models", help={
-    "gpu": "a backend (a file in env/), cpu, cuda or rocm; unset: what this machine is best at",
+    "gpu": GPU_OR_BEST_HELP,
     "model": "a name from inv models, or a repo id; unset: MODEL= of the backend",
     "revision": "branch, tag or commit; unset: the catalogue's, else main",
     "dry-run": "list the files and their sizes, fetch nothing (so does inv --dry)",

@@ -17,12 +17,13 @@ from lifecycle.paths import Paths
 
 def look(backend: Backend, paths: Paths) -> Weights:
     """Find `MODEL`: a packaged model, a folder, or a repo in the Hugging Face cache."""
-    found, hub = _find(backend, paths), source.of(backend)
+    found, hub = find(backend, paths), source.of(backend)
     asked = hub is not None and figures.asked(paths, hub.repo, hub.revision)
     return replace(found, model=_figures(found, backend, paths), asked=asked)
 
 
-def _find(backend: Backend, paths: Paths) -> Weights:
+def find(backend: Backend, paths: Paths) -> Weights:
+    """The same without its figures."""
     model = backend.model
     packaged = tables.serving.packaged_models().get(model)
     if packaged:

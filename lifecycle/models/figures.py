@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lifecycle import tables
 from lifecycle.errors import ModelUnavailable
 from lifecycle.model import Model
-from lifecycle.models import architecture, known, selection, tensors
+from lifecycle.models import architecture, known, seed, tensors
 from lifecycle.models.folder import CONFIG
 from lifecycle.paths import Paths
 
@@ -84,12 +84,8 @@ def learn(hub: "Hub", paths: Paths, repo: str, revision: str) -> None:
         ModelUnavailable: no such repo, no access, or nothing in it that vLLM can load.
         HostNotReady: the hub cannot be reached.
     """
-    found = hub.info(repo, revision, tables.catalogue.repos())
-    if found.gated:
-        hub.access(found.id)
-    index = selection.index_in(found.files)
-    read = hub.config(found.id, found.sha, index) if index else None
-    chosen = selection.select(found.id, found.files, read)
+    wanted = seed.order(hub, repo, revision, paths)
+    found, chosen = wanted.repo, wanted.selection
     config = hub.config(found.id, found.sha, CONFIG) if found.file(CONFIG) else {}
     headed = [path for path in chosen.weights if path.endswith(".safetensors")]
     header: dict[str, Any] = {}

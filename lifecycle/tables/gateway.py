@@ -1,35 +1,23 @@
 """Which Traefik the gateway is, and its limits (`data/gateway.toml`)."""
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
-from lifecycle.paths import DATA
+from lifecycle.tables.locked import Locked
 from lifecycle.tables.rows import load_row
 
 
 @dataclass(frozen=True)
-class Traefik:
+class Traefik(Locked):
     """The gateway's program as a Python package; size in GiB."""
 
     distribution: str
     version: str
-    lock: str
     disk_gib: float
 
     @property
     def name(self) -> str:
         """The folder's name among the engines, e.g. `gateway-3.7.15`."""
         return f"gateway-{self.version}"
-
-    @property
-    def lock_file(self) -> Path:
-        """The resolved, hash-checked requirements."""
-        return DATA / self.lock
-
-    def fingerprint(self) -> str:
-        """What a complete installation must have been made from."""
-        return hashlib.sha256(self.lock_file.read_bytes()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,16 @@
 """What `up` starts: engines, images, models, and what they need of the processor."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lifecycle.errors import NotSupported
-from lifecycle.paths import DATA
+from lifecycle.tables.locked import Locked
 from lifecycle.tables.rows import load_file, load_rows
 
 
 @dataclass(frozen=True)
-class Engine:
+class Engine(Locked):
     """vLLM as a Python environment; sizes in GiB.
 
     Args:
@@ -24,7 +22,6 @@ class Engine:
     gpu: str
     distribution: str
     version: str
-    lock: str
     command: list[str]
     python: list[str]
     torch_backend: str
@@ -37,15 +34,6 @@ class Engine:
     def name(self) -> str:
         """The folder's name, e.g. `cpu-0.32.0`."""
         return f"{self.gpu}-{self.version}"
-
-    @property
-    def lock_file(self) -> Path:
-        """The resolved, hash-checked requirements."""
-        return DATA / self.lock
-
-    def fingerprint(self) -> str:
-        """What a complete installation must have been made from."""
-        return hashlib.sha256(self.lock_file.read_bytes()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

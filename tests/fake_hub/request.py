@@ -1,5 +1,6 @@
 """One request to either host: what both have in common."""
 
+import abc
 import json
 import re
 import socket
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
-class Request(BaseHTTPRequestHandler):
+class Request(BaseHTTPRequestHandler, abc.ABC):
     """Answers one connection's requests, one after another, and writes each down."""
 
     protocol_version = "HTTP/1.1"
@@ -54,9 +55,9 @@ class Request(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing: `hub.log` has it."""
 
+    @abc.abstractmethod
     def answer(self) -> None:
         """What each of the two hosts says."""
-        raise NotImplementedError
 
     def _handle(self) -> None:
         self.hub.log.begin()

@@ -6,6 +6,7 @@ tailscaled does (getServeHandler and serveWebHandler of ipn/ipnlocal/serve.go). 
 WireGuard.
 """
 
+import abc
 import http.client
 import http.server
 import json
@@ -160,11 +161,12 @@ class Tailnet:
         return {"PATH": f"{self.bin}:{os.environ['PATH']}", "PYTHONPATH": str(self.bin)}
 
 
-class Quiet(http.server.BaseHTTPRequestHandler):
+class Quiet(http.server.BaseHTTPRequestHandler, abc.ABC):
     """A page is what `answer` says of it; nothing is logged."""
 
+    @abc.abstractmethod
     def answer(self) -> tuple[int, bytes]:
-        raise NotImplementedError
+        """Status and body."""
 
     def do_GET(self) -> None:
         status, body = self.answer()

@@ -38,6 +38,9 @@ class Hub:
         self.repo = Repo(REPO, COMMIT, gated, files)
         self.asked: list[str] = []
 
+    def url(self, repo: str, sha: str, path: str) -> str:
+        return f"https://hub/{repo}/{sha}/{path}"
+
     def info(self, repo: str, revision: str, *_: object) -> Repo:
         self.asked.append(f"info {repo} {revision}")
         return self.repo
