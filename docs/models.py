@@ -5,8 +5,9 @@ from pathlib import Path
 
 from docs.markdown import HEADER, between, table
 from lifecycle.host import GIB
-from lifecycle.models import fit, known
-from lifecycle.models.fit import Card, Plan, Wanted
+from lifecycle.models import known
+from lifecycle.planner import fit
+from lifecycle.planner.fit import Card, Plan, Wanted
 from lifecycle.tables.catalogue import CatalogueModel, alternatives, catalogue, find
 
 FITS = Path(__file__).parent / "explanation" / "what-fits-in-24-gb.md"

@@ -7,8 +7,9 @@ from docs.markdown import between
 from docs.models import MEMORY
 from lifecycle import report
 from lifecycle.backend import Backend, Setting
-from lifecycle.models import fit, known
-from lifecycle.models.fit import Card, Wanted
+from lifecycle.models import known
+from lifecycle.planner import fit
+from lifecycle.planner.fit import Card, Wanted
 from lifecycle.report.terminal import out
 from lifecycle.tables.catalogue import find
 

@@ -8,7 +8,7 @@ from lifecycle.errors import ConfigError
 if TYPE_CHECKING:
     from lifecycle.backend import Backend
     from lifecycle.host import Host
-    from lifecycle.models.fit import Card
+    from lifecycle.planner.fit import Card
 
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(GiB|GB|G|MiB|MB|M)?", re.IGNORECASE)
 FACTORS = {"g": 1024**3, "gib": 1024**3, "gb": 10**9, "m": 1024**2, "mib": 1024**2, "mb": 10**6}
@@ -25,7 +25,7 @@ def of(backend: "Backend", host: "Host", vram: str = "") -> "Card":
     """
     from dataclasses import replace
 
-    from lifecycle.models.fit import Card
+    from lifecycle.planner.fit import Card
     from lifecycle.steps import fit
 
     gpu = "cuda" if vram and backend.gpu == "cpu" else backend.gpu

@@ -9,8 +9,8 @@ from lifecycle.cmd.command import GPU_OR_BEST_HELP, command
 if TYPE_CHECKING:
     from lifecycle.backend import Backend
     from lifecycle.host import Host
-    from lifecycle.models.fit import Card, Plan, Wanted
     from lifecycle.paths import Paths
+    from lifecycle.planner.fit import Card, Plan, Wanted
     from lifecycle.tables.catalogue import CatalogueModel
 
 
@@ -63,7 +63,8 @@ def _here(row: "CatalogueModel", backend: "Backend", where: "Paths") -> bool:
 
 
 def _plan(row: "CatalogueModel", on: "Card", wanted: "Wanted") -> "Plan":
-    from lifecycle.models import fit, known
+    from lifecycle.models import known
+    from lifecycle.planner import fit
 
     return fit.plan(known.model(row), on, wanted)
 

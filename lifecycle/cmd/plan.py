@@ -42,7 +42,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command
     from lifecycle.cmd import card, choose, measure, wanted
     from lifecycle.errors import ModelUnavailable
     from lifecycle.machine import HURRY, Here
-    from lifecycle.models import fit as planner
+    from lifecycle.planner import fit as planner
     from lifecycle.shell import Shell
     from lifecycle.steps import fit, serve_arguments
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from lifecycle import tables
 from lifecycle.errors import ModelUnavailable
 from lifecycle.model import Model
-from lifecycle.models import architecture, known, seed, tensors
+from lifecycle.models import known, seed, tensors
 from lifecycle.models.folder import CONFIG
 from lifecycle.paths import Paths
+from lifecycle.planner import architecture
 
 if TYPE_CHECKING:
     from lifecycle.hub.client import Hub

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from lifecycle.model import Architecture, Held, Model
-from lifecycle.models import architecture, weights
-from lifecycle.models.kv import BYTES
+from lifecycle.planner import architecture, weights
+from lifecycle.planner.kv import BYTES
 from lifecycle.tables.catalogue import CatalogueModel
 
 FOUND = {"hardware", "documented", "reported"}

@@ -16,8 +16,8 @@ from typing import Any
 
 from lifecycle.errors import ModelUnavailable
 from lifecycle.model import Architecture, Held, Model
-from lifecycle.models import weights
-from lifecycle.models.kv import BYTES
+from lifecycle.planner import weights
+from lifecycle.planner.kv import BYTES
 
 LENGTH = 8
 MOST = 100_000_000

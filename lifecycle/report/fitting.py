@@ -5,7 +5,7 @@ from rich.table import Table
 
 from lifecycle.backend import Backend
 from lifecycle.host import GIB
-from lifecycle.models import fit
+from lifecycle.planner import fit
 from lifecycle.report.terminal import gib, line, note, out
 from lifecycle.tables.catalogue import CatalogueModel
 

@@ -7,9 +7,10 @@ from lifecycle.backend import Backend
 from lifecycle.errors import ModelUnavailable
 from lifecycle.host import GIB, Cpu, Gpu, Host
 from lifecycle.model import Model
-from lifecycle.models import figures, fit
+from lifecycle.models import figures
 from lifecycle.models.figures import Loaded
-from lifecycle.models.fit import Card, Plan, Wanted
+from lifecycle.planner import fit
+from lifecycle.planner.fit import Card, Plan, Wanted
 from lifecycle.step import Step
 from lifecycle.steps import amd, extra_arguments, serve_arguments
 from lifecycle.steps.extra_arguments import number

@@ -5,8 +5,8 @@ from lifecycle.backend import Backend
 from lifecycle.errors import NotSupported
 from lifecycle.host import Host, Launch
 from lifecycle.keys import SHAPING
-from lifecycle.models.fit import Plan
 from lifecycle.paths import Paths
+from lifecycle.planner.fit import Plan
 from lifecycle.runtimes import launch
 from lifecycle.step import Action, AwaitReady, Step, StopServer
 from lifecycle.steps import cpu, docker, fit, libraries, serve_arguments, venv, weights

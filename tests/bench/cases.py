@@ -8,8 +8,8 @@ from typing import Any
 
 from lifecycle.host import GIB
 from lifecycle.model import Architecture
-from lifecycle.models import architecture
-from lifecycle.models.fit import Card, Wanted
+from lifecycle.planner import architecture
+from lifecycle.planner.fit import Card, Wanted
 
 HERE = Path(__file__).parent
 CASES = HERE / "vram.jsonl"

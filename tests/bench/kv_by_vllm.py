@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from lifecycle.model import Architecture, Layer, State
-from lifecycle.models import kv
+from lifecycle.planner import kv
 
 LENGTHS = (1000, 8192, 40_000, 131_072)
 MIB = 1 << 20

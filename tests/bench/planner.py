@@ -12,8 +12,9 @@ from rich.table import Table
 
 from lifecycle import tables
 from lifecycle.host import GIB
-from lifecycle.models import fit, kv, tensors, total, weights
-from lifecycle.models.fit import Card, Plan
+from lifecycle.models import tensors
+from lifecycle.planner import fit, kv, total, weights
+from lifecycle.planner.fit import Card, Plan
 from tests.bench import cases
 from tests.bench.cases import Case
 from tests.bench.results import Row, Rows

@@ -9,8 +9,9 @@ import pytest
 from docs.models import FITS, OWNERS, what_fits
 from lifecycle import tables
 from lifecycle.backend import REPO_ID
-from lifecycle.models import architecture, known
+from lifecycle.models import known
 from lifecycle.paths import DATA
+from lifecycle.planner import architecture
 from lifecycle.tables.catalogue import CatalogueModel, alternatives, catalogue, find, nearest
 from tests.unit.test_vllm_flags import CHOICES, LISTS
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lifecycle.models import known, weights
+from lifecycle.models import known
+from lifecycle.planner import weights
 from lifecycle.tables import catalogue
 
 ROWS = {row.name: row for row in catalogue.catalogue()}

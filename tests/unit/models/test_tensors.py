@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from lifecycle.errors import ModelUnavailable
-from lifecycle.models import architecture, tensors, weights
+from lifecycle.models import tensors
 from lifecycle.models.tensors import Tensor
-from tests.unit.models.configs import AWQ, LLAMA_8B
+from lifecycle.planner import architecture, weights
+from tests.unit.planner.configs import AWQ, LLAMA_8B
 
 SMALL = LLAMA_8B | {
     "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,

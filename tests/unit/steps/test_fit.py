@@ -7,7 +7,7 @@ import pytest
 
 from lifecycle.errors import ModelUnavailable
 from lifecycle.host import GIB, Amd, Gpu, Host, Memory, Nvidia, Os, Server
-from lifecycle.models.fit import FITS, FITS_WITH
+from lifecycle.planner.fit import FITS, FITS_WITH
 from lifecycle.steps import fit, serve
 from tests.unit.given import PATHS, TOOLS, backend, host, missing, running
 

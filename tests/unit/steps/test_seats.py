@@ -3,7 +3,7 @@
 import pytest
 
 from lifecycle.host import GIB, Cpu, Gpu, Nvidia
-from lifecycle.models.fit import FITS_WITH
+from lifecycle.planner.fit import FITS_WITH
 from lifecycle.steps import fit
 from tests.unit.given import backend, host
 

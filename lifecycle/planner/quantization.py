@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from lifecycle.model import Quantization
-from lifecycle.models.numbers import Config
+from lifecycle.planner.numbers import Config
 
 BITSANDBYTES_GROUP = 64
 """https://huggingface.co/docs/bitsandbytes: the block of its 4-bit types."""

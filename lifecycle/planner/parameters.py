@@ -5,8 +5,8 @@ by building the model, which takes PyTorch and the model's class; hf-mem reads h
 """
 
 from lifecycle.model import Layer, Parameters, Vision
-from lifecycle.models.layers import FULL, head_dim
-from lifecycle.models.numbers import Config
+from lifecycle.planner.layers import FULL, head_dim
+from lifecycle.planner.numbers import Config
 
 UNGATED = {"relu2", "relu_squared"}
 """Activations of feed-forward layers without a gate: two matrices, not three."""

@@ -6,9 +6,9 @@ from dataclasses import replace
 from lifecycle import tables
 from lifecycle.host import GIB
 from lifecycle.model import Model
-from lifecycle.models import limits, weights
-from lifecycle.models.plan import Alternative, Card, Wanted
-from lifecycle.models.total import total
+from lifecycle.planner import limits, weights
+from lifecycle.planner.plan import Alternative, Card, Wanted
+from lifecycle.planner.total import total
 
 MOST = 3
 """Alternatives a person can weigh."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from lifecycle.model import Architecture, Held, Quantization
-from lifecycle.models.kv import BYTES, stage_sizes
+from lifecycle.planner.kv import BYTES, stage_sizes
 
 HALF = 2
 FP8_BLOCK = 128 * 128

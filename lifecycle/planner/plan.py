@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from lifecycle.models.overhead import Overhead
+from lifecycle.planner.overhead import Overhead
 
 FITS = "fits"
 FITS_WITH = "fits with these settings"

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from lifecycle.host import GIB
-from lifecycle.models import architecture, kv
-from lifecycle.models.kv import Layout
-from tests.unit.models.configs import DEEPSEEK_LITE, GEMMA_1B, LLAMA_8B, QWEN_27B
+from lifecycle.planner import architecture, kv
+from lifecycle.planner.kv import Layout
+from tests.unit.planner.configs import DEEPSEEK_LITE, GEMMA_1B, LLAMA_8B, QWEN_27B
 
 LLAMA = architecture.parse(LLAMA_8B)
 

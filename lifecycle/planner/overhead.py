@@ -10,7 +10,7 @@ from math import log2
 from lifecycle import tables
 from lifecycle.host import GIB
 from lifecycle.model import Architecture
-from lifecycle.models.kv import BYTES
+from lifecycle.planner.kv import BYTES
 
 MIB = 1024**2
 CPU_ERROR = 0.25

@@ -8,8 +8,8 @@ import pytest
 
 from lifecycle.errors import ModelUnavailable
 from lifecycle.model import Layer
-from lifecycle.models import architecture
-from tests.unit.models.configs import AWQ, DEEPSEEK_LITE, GEMMA_1B, LLAMA_8B, QWEN_27B
+from lifecycle.planner import architecture
+from tests.unit.planner.configs import AWQ, DEEPSEEK_LITE, GEMMA_1B, LLAMA_8B, QWEN_27B
 
 FAMILIES = json.loads((Path(__file__).parent / "families.json").read_text())["families"]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from lifecycle import tables
 from lifecycle.model import Architecture, Layer, Quantization, Vision
-from lifecycle.models import layers, parameters, quantization
-from lifecycle.models.numbers import Config, broken
+from lifecycle.planner import layers, parameters, quantization
+from lifecycle.planner.numbers import Config, broken
 
 TEXT = ("text_config", "llm_config", "language_config", "thinker_config")
 """Where models that also see or hear keep what the language part is."""

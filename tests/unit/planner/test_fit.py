@@ -7,8 +7,10 @@ import pytest
 
 from lifecycle.host import GIB
 from lifecycle.model import Model
-from lifecycle.models import architecture, fit, overhead, tensors
-from lifecycle.models.fit import (
+from lifecycle.models import tensors
+from lifecycle.paths import ROOT
+from lifecycle.planner import architecture, fit, overhead
+from lifecycle.planner.fit import (
     DOES_NOT_FIT,
     FITS,
     FITS_WITH,
@@ -18,9 +20,8 @@ from lifecycle.models.fit import (
     Plan,
     Wanted,
 )
-from lifecycle.models.overhead import Batch, Overhead, Start
-from lifecycle.paths import ROOT
-from tests.unit.models.configs import AWQ, LLAMA_8B, LLAMA_70B, QWEN_27B
+from lifecycle.planner.overhead import Batch, Overhead, Start
+from tests.unit.planner.configs import AWQ, LLAMA_8B, LLAMA_70B, QWEN_27B
 
 RTX_4090 = Card("cuda", 24 * GIB, int(23.5 * GIB), "8.9", "RTX 4090")
 RX_7900_XTX = Card("rocm", 24 * GIB, int(23.5 * GIB), "gfx1100", "RX 7900 XTX")

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from lifecycle import tables
 from lifecycle.model import Model
-from lifecycle.models import advice, limits
-from lifecycle.models.advice import SHORTEST, rounded
-from lifecycle.models.plan import (
+from lifecycle.planner import advice, limits
+from lifecycle.planner.advice import SHORTEST, rounded
+from lifecycle.planner.plan import (
     DOES_NOT_FIT,
     FITS,
     FITS_WITH,
@@ -16,7 +16,7 @@ from lifecycle.models.plan import (
     Plan,
     Wanted,
 )
-from lifecycle.models.total import Total, total
+from lifecycle.planner.total import Total, total
 
 __all__ = [
     "DOES_NOT_FIT",

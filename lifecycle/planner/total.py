@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from lifecycle import tables
 from lifecycle.host import GIB
 from lifecycle.model import Architecture, Held, Model, Vision
-from lifecycle.models import kv, overhead, weights
-from lifecycle.models.kv import BYTES
-from lifecycle.models.overhead import Batch, Overhead, Start
-from lifecycle.models.plan import Card, Line, Wanted
+from lifecycle.planner import kv, overhead, weights
+from lifecycle.planner.kv import BYTES
+from lifecycle.planner.overhead import Batch, Overhead, Start
+from lifecycle.planner.plan import Card, Line, Wanted
 
 SEATED = 0.75
 """Of the seats there are, so many are offered: more requests at once also take more memory, and a

@@ -5,7 +5,7 @@ where a file leaves the order of its layers out, the order its class has.
 """
 
 from lifecycle.model import Layer, State
-from lifecycle.models.numbers import Config
+from lifecycle.planner.numbers import Config
 
 FULL = {"full_attention", "attention", "global_attention", "full"}
 SLIDING = {"sliding_attention", "sliding", "local_attention", "sliding_window_attention"}

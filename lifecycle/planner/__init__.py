@@ -1,0 +1,1 @@
+"""What a model takes of a card: arithmetic on plain values, after vLLM's own source."""

@@ -1,0 +1,1 @@
+"""The planner: what it reckons, against what vLLM says."""
