@@ -1,11 +1,11 @@
 @echo off
-rem Runs Invoke from the project's own .venv on Windows; makes it on first use (see ./inv).
+rem Runs tasks.py from the project's own .venv on Windows; makes it on first use (see ./inv).
 setlocal
 set "root=%~dp0"
 set "venv=%root%.venv"
 set "wanted=%root%requirements\inv.txt"
 rem A .venv that Linux made in the same folder has no Scripts.
-fc /b "%wanted%" "%venv%\.made-from.txt" >nul 2>&1 && if exist "%venv%\Scripts\inv.exe" goto run
+fc /b "%wanted%" "%venv%\.made-from.txt" >nul 2>&1 && if exist "%venv%\Scripts\python.exe" goto run
 py -3 -c "import sys; sys.exit(sys.version_info < (3, 11))" >nul 2>&1 || (
     echo inv: Python 3.11 or newer is needed. Install it: winget install Python.Python.3.12 1>&2
     exit /b 3
@@ -21,7 +21,7 @@ py -3 -m venv --clear "%venv%" || goto failed
 :made
 copy /y "%wanted%" "%venv%\.made-from.txt" >nul
 :run
-"%venv%\Scripts\inv" --search-root "%root%." %*
+"%venv%\Scripts\python" "%root%tasks.py" %*
 exit /b %errorlevel%
 :failed
 echo inv: could not make .venv. Check the network and the free disk, then run the same again. 1>&2

@@ -1,4 +1,4 @@
-"""Table of contents: what `inv --list` shows. No logic here."""
+"""Table of contents: what `inv --list` shows. No logic here. `./inv` runs this file."""
 
 from invoke import Collection
 
@@ -42,3 +42,8 @@ namespace = Collection(
     Collection("gateway", gateway.up, gateway.down, gateway.status, gateway.reload_),
     Collection("setup", setup.wsl, setup.docker, setup.cuda, setup.rocm, setup.tailscale),
 )
+
+if __name__ == "__main__":
+    from lifecycle.cmd.program import Program
+
+    Program(namespace).run()

@@ -66,6 +66,10 @@ Options of Invoke itself stand before the command:
   Commands that only read do so as ever.
 """
 
+BUG = (
+    "A bug: please report its traceback. Plain `inv` of an active `.venv` is Invoke itself: it "
+    "tells a slip in the command line in its own words, and ends with this code, too."
+)
 EXITS = """\
 # Exit codes
 
@@ -146,7 +150,7 @@ def exit_codes_reference() -> str:
     ]
     rows = [
         ("0", "", "Done, or nothing to do."),
-        ("1", "", "A bug: please report its traceback. Also an unknown command or option."),
+        ("1", "", BUG),
         *failures,
         (str(errors.INTERRUPTED), "", "Interrupted by Ctrl-C."),
     ]  # fmt: skip

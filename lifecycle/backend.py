@@ -12,12 +12,14 @@ from dotenv.parser import parse_stream
 
 from lifecycle.errors import ConfigError
 from lifecycle.host import GIB
-from lifecycle.keys import GPUS, KEYS, TEMPLATES, Key, owned
+from lifecycle.keys import GPUS, KEYS, Key, owned
 
 REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
 """`organisation/name` on the Hugging Face hub."""
 LOCAL = "env/local"
 """Where `inv switch` keeps what it chose; git ignores it, and no file in it is a backend."""
+TEMPLATES = "/templates"
+"""Where a container finds the file of `CHAT_TEMPLATE`."""
 PROCESS = "process environment"
 DEFAULT = "default"
 

@@ -1,12 +1,11 @@
 """A model on its way: its files, how fast they come, and what is left. Plain values."""
 
-from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from lifecycle.speed import Speed
+
 WAITING, FETCHING, CHECKING, HERE = "waiting", "fetching", "checking", "here"
-WINDOW = 10.0
-"""Seconds over which the speed is taken."""
 
 
 @dataclass
@@ -21,6 +20,11 @@ class File:
     total: int
     done: int = 0
     state: str = WAITING
+
+    @property
+    def at_work(self) -> bool:
+        """Whether something happens to it just now."""
+        return self.state in {FETCHING, CHECKING}
 
 
 @dataclass
@@ -37,7 +41,7 @@ class Files:
     note: str = ""
     events: list[str] = field(default_factory=list)
     fetched: int = 0
-    _seen: deque[tuple[float, int]] = field(default_factory=deque, repr=False)
+    _speed: Speed = field(default_factory=Speed, repr=False)
 
     @classmethod
     def of(cls, sizes: Iterable[tuple[str, int]]) -> "Files":
@@ -50,8 +54,7 @@ class Files:
         Args:
             now: a clock's seconds; only differences count.
         """
-        self._seen.append((now, self.fetched))
-        self._forget(now)
+        self._speed.take(self.fetched, now)
 
     @property
     def done(self) -> int:
@@ -70,17 +73,9 @@ class Files:
 
     def speed(self, now: float) -> float:
         """Bytes a second, over the last seconds."""
-        self._forget(now)
-        if not self._seen:
-            return 0.0
-        since, was = self._seen[0]
-        return (self.fetched - was) / max(now - since, 1.0)
+        return self._speed.at(self.fetched, now)
 
     def left(self, now: float) -> float | None:
         """Seconds until all has arrived; None while nothing moves."""
         speed = self.speed(now)
         return max(0, self.total - self.done) / speed if speed else None
-
-    def _forget(self, now: float) -> None:
-        while self._seen and self._seen[0][0] < now - WINDOW:
-            self._seen.popleft()

@@ -3,10 +3,11 @@
 The events are those of `POST /images/create`: https://docs.docker.com/reference/api/engine/.
 """
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from lifecycle.speed import Speed
 
 WAITING, FETCHING, AGAIN, FETCHED, UNPACKING, HERE = (
     "waiting", "fetching", "fetching again", "fetched", "unpacking", "here",
@@ -24,8 +25,6 @@ STATES = {
 """What Docker says of a layer, of both its image stores (Engine 26.1, recorded)."""
 RETRYING = "Retrying in "
 DIGEST = "Digest: "
-WINDOW = 10.0
-"""Seconds over which the speed is taken."""
 
 
 @dataclass
@@ -83,7 +82,7 @@ class Pull:
     layers: dict[str, Layer] = field(default_factory=dict)
     digest: str = ""
     note: str = ""
-    _seen: deque[tuple[float, int]] = field(default_factory=deque, repr=False)
+    _speed: Speed = field(default_factory=Speed, repr=False)
 
     def take(self, event: Mapping[str, Any], now: float) -> None:
         """One event.
@@ -101,13 +100,12 @@ class Pull:
             layer = self.layers.setdefault(name, Layer())
             layer.take(STATES[said], int(detail.get("current", 0)), int(detail.get("total", 0)))
         self.note = ""
-        self._seen.append((now, self.done))
-        self._forget(now)
+        self._speed.take(self.done, now)
 
     def begin_again(self, why: str) -> None:
         """The attempt failed, another one follows."""
         self.layers.clear()
-        self._seen.clear()
+        self._speed = Speed()
         self.note = why
 
     @property
@@ -132,18 +130,9 @@ class Pull:
 
     def speed(self, now: float) -> float:
         """Bytes a second, over the last seconds."""
-        self._forget(now)
-        if not self._seen:
-            return 0.0
-        since, was = self._seen[0]
-        # A layer that is fetched again from its beginning takes bytes away.
-        return max(0, self.done - was) / max(now - since, 1.0)
+        return self._speed.at(self.done, now)
 
     def left(self, now: float) -> float | None:
         """Seconds until all has arrived; None while that cannot be told."""
         speed = self.speed(now)
         return (self.total - self.done) / speed if self.sized and speed else None
-
-    def _forget(self, now: float) -> None:
-        while self._seen and self._seen[0][0] < now - WINDOW:
-            self._seen.popleft()

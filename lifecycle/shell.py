@@ -1,4 +1,4 @@
-"""The door to processes and files. Nobody else runs a program or writes a file."""
+"""The door to programs and files. Nobody else runs a program or writes a file."""
 
 import codecs
 import contextlib
@@ -9,7 +9,6 @@ import stat
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,84 +176,6 @@ class Shell:
         return self.dry
 
 
-@dataclass(frozen=True)
-class Process:
-    """A running process; memory in bytes, `since` in seconds since the epoch."""
-
-    pid: int
-    parent: int
-    memory: int
-    since: float
-
-
-def session(leader: int, started: int) -> list[Process]:
-    """All processes of a session, whoever their parent is by now.
-
-    A crashed vLLM leaves its engine process behind under another parent, with all its memory;
-    its session is the one thing it cannot lose.
-
-    Args:
-        leader: number of the process that leads (or led) the session.
-        started: the tick of its start; a leader with another one is not ours.
-    """
-    import psutil
-
-    with contextlib.suppress(OSError):
-        stat = Path(f"/proc/{leader}/stat").read_text()
-        if int(stat.rpartition(")")[2].split()[19]) != started:
-            return []
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if os.getsid(process.pid) == leader and process.status() != "zombie":
-                memory = process.memory_info().rss
-                found.append(Process(process.pid, process.ppid(), memory, process.create_time()))
-    return found
-
-
-def memory_below(pid: int) -> int:
-    """RAM in bytes of a process and all below it; 0 when it cannot be seen."""
-    import psutil
-
-    with contextlib.suppress(psutil.Error):
-        top = psutil.Process(pid)
-        return sum(one.memory_info().rss for one in (top, *top.children(recursive=True)))
-    return 0
-
-
-def ram() -> int:
-    """All RAM of this machine in bytes, on any system."""
-    import psutil
-
-    return psutil.virtual_memory().total
-
-
-def end(processes: list[Process], grace: float) -> None:
-    """Ask processes to end, and end those that did not within `grace` seconds."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(process.pid, number)
-        deadline = time.monotonic() + grace
-        while processes and time.monotonic() < deadline:
-            processes = [process for process in processes if _alive(process.pid)]
-            time.sleep(0.05)
-
-
-def listener(port: int) -> str:
-    """Who listens on a TCP port of this machine, e.g. `python (pid 42)`; "" when nobody does."""
-    import psutil
-
-    try:
-        connections = psutil.net_connections("tcp")
-    except psutil.AccessDenied:
-        return ""
-    for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:2] == (port,):
-            return _who(connection.pid)
-    return ""
-
-
 def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644
 
@@ -284,29 +205,6 @@ def _kill_group(process: "subprocess.Popen[bytes]") -> None:
             pipe.close()
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(0.2)
-
-
-def _who(pid: int | None) -> str:
-    import psutil
-
-    if pid is None:
-        return "a process of another user"
-    with contextlib.suppress(psutil.Error):
-        return f"{psutil.Process(pid).name()} (pid {pid})"
-    return f"pid {pid}"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    # A zombie is gone in every sense that matters here.
-    with contextlib.suppress(OSError):
-        return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    return False
 
 
 def _environment(command: Command) -> dict[str, str]:

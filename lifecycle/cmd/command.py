@@ -52,11 +52,12 @@ def command(**options: Any) -> Callable[[Body], "Task[Body]"]:  # noqa: ANN401 -
 
 def _help(argv: list[str]) -> int:
     """Show the help of the task that the word before `--help` names; returns the exit code."""
+    from lifecycle.paths import ROOT
     from lifecycle.shell import Shell
     from lifecycle.step import Command
 
     task_name = argv[next(n for n, word in enumerate(argv) if word in HELP) - 1]
-    return Shell().replace(Command((sys.executable, "-m", "invoke", "--help", task_name)))
+    return Shell().replace(Command((sys.executable, str(ROOT / "tasks.py"), "--help", task_name)))
 
 
 def positional_if_given(name: str, argument: str, argv: list[str]) -> list[str]:

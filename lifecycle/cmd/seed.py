@@ -7,8 +7,7 @@ from invoke import Context
 from lifecycle.cmd.command import GPU_OR_BEST_HELP, command, dry
 
 if TYPE_CHECKING:
-    from lifecycle.hub.client import Hub
-    from lifecycle.models.seed import Order
+    from lifecycle.models.source import Source
     from lifecycle.paths import Paths
 
 
@@ -29,12 +28,9 @@ def seed_models(  # noqa: PLR0913 - each is an option of the command
     dry_run: bool = False,
 ) -> None:
     """Fetch a model's weights, verified; run again it goes on where it was stopped."""
-    import os
-
     from lifecycle import facts, report
     from lifecycle.cmd import choose, copy, wanted
     from lifecycle.errors import ModelUnavailable
-    from lifecycle.hub import client
     from lifecycle.machine import HURRY, Here
     from lifecycle.models import seed
     from lifecycle.models import source as sources
@@ -55,25 +51,35 @@ def seed_models(  # noqa: PLR0913 - each is an option of the command
         copy.over_ssh(from_, source, where, show=show)
         return
     complete = seed.here(where, source.repo, source.revision)
-    if complete or (client.offline() and not here.problem):
+    if complete or (not here.problem and _offline()):
         report.note(f"{source.repo} is here already, in {complete or here.path}; nothing to do")
         return
-    hub = client.connect(where.root, os.environ, report.note)
-    _bring(hub, seed.order(hub, source.repo, source.revision, where), where, show=show)
+    _from_hub(source, where, show=show)
 
 
-def _bring(hub: "Hub", order: "Order", where: "Paths", *, show: bool) -> None:
+def _offline() -> bool:
+    # The hub's library costs 0.7 s: only where the answer matters.
+    from lifecycle.hub import client
+
+    return client.offline()
+
+
+def _from_hub(source: "Source", where: "Paths", *, show: bool) -> None:
+    import os
+
     from lifecycle import report
     from lifecycle.cmd import arrival
+    from lifecycle.hub import client
     from lifecycle.models import seed
 
+    hub = client.connect(where.root, os.environ, report.note)
+    order = seed.order(hub, source.repo, source.revision, where)
     if show:
         report.order(order)
         return
     if order.complete:
         report.note(f"{order.repo.id} is here already, in {order.place.snapshot}; nothing to do")
         return
-    seed.adopt(order, where)
-    seed.require_room(order)
+    seed.prepare(order, where)
     with arrival.shown(order) as on_progress:
         seed.fetch(hub, order, on_progress)

@@ -2,7 +2,7 @@
 
 import re
 
-from lifecycle import shell, wslconfig
+from lifecycle import processes, wslconfig
 from lifecycle.facts import memory
 from lifecycle.host import Adapter, Os, Windows
 from lifecycle.machine import Machine, side_by_side
@@ -158,7 +158,7 @@ def _registry(machine: Machine, programs: str, *words: str) -> dict[str, dict[st
 def _memory(machine: Machine, programs: str, *, native: bool, home: str) -> int:
     """Bytes. PowerShell takes a second or more, so it is asked where nothing else knows."""
     if native:
-        return machine.ask("windows.memory", 0, shell.ram)
+        return machine.ask("windows.memory", 0, processes.ram)
     config = wslconfig.values(machine.text(f"{home}/.wslconfig") or "")
     if "wsl2.memory" not in config:
         return SHARE * memory.look(machine).total

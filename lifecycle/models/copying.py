@@ -9,8 +9,7 @@ import contextlib
 import shlex
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +22,7 @@ from lifecycle.step import Command, WriteFile
 
 if TYPE_CHECKING:
     from lifecycle.transfer import Item
-
-    Absent = Mapping[str, list[Item]]
-    # What must come, by the name of its content.
+    from lifecycle.transfer.filling import Filling
 
 EVERY = 0.2
 """Seconds between two looks at how far it is."""
@@ -55,46 +52,26 @@ def copy(login: Login, wanted: Order, on_progress: Callable[[Files], None]) -> P
         ModelUnavailable: no room, or a file is not what its name says; it was set aside.
         HostNotReady: the connection broke.
     """
-    from lifecycle.transfer.cache import Cache
-    from lifecycle.transfer.failures import told
-    from lifecycle.transfer.lock import held
+    from lifecycle.transfer.filling import filling
 
-    files = Files.of((item.path, item.size) for item in wanted.items)
-
-    def tick() -> None:
-        files.take(time.monotonic())
-        on_progress(files)
-
-    def wait(why: str) -> None:
-        files.note = why
-        tick()
-
-    try:
-        with under_way(wanted), held(wanted.place, wait):
-            files.note = ""
-            kept = Cache(wanted.place)
-            absent = kept.missing(wanted.items, files, tick)
-            if absent:
-                _bring(login, wanted, absent, files, tick)
-                _refuse_wrong(wanted, kept.missing(wanted.items, files, tick))
-            kept.publish(wanted.items)
-            if wanted.proven:
-                cache.seal(wanted.place.snapshot, wanted.selection.files)
-    except OSError as error:
-        raise told(error, wanted.place.blobs) from None
+    with under_way(wanted):
+        with filling(wanted.items, wanted.place, on_progress) as it:
+            if it.missing:
+                _bring(login, wanted, it)
+                _refuse_wrong(wanted, it.cache.missing(wanted.items, it.files, it.tick))
+        if wanted.proven:
+            cache.seal(wanted.place.snapshot, wanted.selection.files)
     return wanted.place.snapshot
 
 
-def _bring(
-    login: Login, wanted: Order, absent: "Absent", files: Files, tick: Callable[[], None]
-) -> None:
+def _bring(login: Login, wanted: Order, it: "Filling") -> None:
     """Copy blobs into a folder beside the others, and move them over when all are whole."""
     staging, blobs = _staging(wanted), wanted.place.blobs
     require_room(wanted, less=staged(wanted.place, wanted.items))
-    login.shell.write(WriteFile(staging / WANTED, "".join(f"{name}\n" for name in absent)))
-    with _watched(wanted, absent, files, tick):
+    login.shell.write(WriteFile(staging / WANTED, "".join(f"{name}\n" for name in it.missing)))
+    with _watched(wanted, it):
         _rsync(login, wanted)
-    for name in absent:
+    for name in it.missing:
         (staging / name).replace(blobs / name)
         for part in blobs.glob(f"{name}.part*"):  # of a fetch from the hub, now in vain
             part.unlink()
@@ -116,7 +93,7 @@ def _rsync(login: Login, wanted: Order) -> None:
         ) from None  # fmt: skip
 
 
-def _refuse_wrong(wanted: Order, wrong: "Absent") -> None:
+def _refuse_wrong(wanted: Order, wrong: "dict[str, list[Item]]") -> None:
     if not wrong:
         return
     paths = ", ".join(item.path for items in wrong.values() for item in items)
@@ -133,25 +110,23 @@ def _staging(wanted: Order) -> Path:
 
 
 @contextlib.contextmanager
-def _watched(
-    wanted: Order, absent: "Absent", files: Files, tick: Callable[[], None]
-) -> Iterator[None]:
-    """Keep `files` up to date from the disk: what rsync says of its progress is for eyes only."""
+def _watched(wanted: Order, it: "Filling") -> Iterator[None]:
+    """Keep its files up to date from the disk: what rsync says of its progress is for eyes only."""
     before, over = staged(wanted.place, wanted.items), threading.Event()
 
     def look() -> None:
-        for name, items in absent.items():
+        for name, items in it.missing.items():
             file = _staging(wanted) / name
             done = file.stat().st_size if file.is_file() else 0
             for item in items:
-                shown = files.files[item.path]
+                shown = it.files.files[item.path]
                 shown.done, shown.state = done, FETCHING if done else shown.state
-        files.fetched = staged(wanted.place, wanted.items) - before
+        it.files.fetched = staged(wanted.place, wanted.items) - before
 
     def watch() -> None:
         while not over.wait(EVERY):
             look()
-            tick()
+            it.tick()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

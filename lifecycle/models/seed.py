@@ -123,8 +123,7 @@ def bring(
     ordered = order(hub, *wanted, paths)
     for text in cautions(ordered):
         tell(text)
-    adopt(ordered, paths)
-    require_room(ordered)
+    prepare(ordered, paths)
     return fetch(hub, ordered, on_progress)
 
 
@@ -142,6 +141,17 @@ def cautions(wanted: Order) -> list[str]:
             "EXTRA_ARGS=--trust-remote-code"
         )
     return said
+
+
+def prepare(wanted: Order, paths: Paths) -> None:
+    """All that comes before the first byte: what others fetched is taken over, and what the disk
+    cannot hold is refused.
+
+    Raises:
+        ModelUnavailable: there is no room.
+    """
+    adopt(wanted, paths)
+    require_room(wanted)
 
 
 def adopt(wanted: Order, paths: Paths) -> None:

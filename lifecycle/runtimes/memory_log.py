@@ -27,7 +27,7 @@ ROUNDED = 0.005
 LENGTH_STEP = 16
 """Lengths by proportion are rounded down to whole blocks."""
 LEAST_SHARE = 0.05
-"""The smallest `GPU_MEMORY_UTILIZATION` that `keys.py` takes."""
+"""The smallest `GPU_MEMORY_UTILIZATION` that its key takes."""
 
 Figures = dict[str, float]
 

@@ -6,8 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lifecycle import shell as processes
-from lifecycle import supervisord
+from lifecycle import processes, supervisord
 from lifecycle.backend import Backend
 from lifecycle.host import Launch, Server
 from lifecycle.paths import Paths

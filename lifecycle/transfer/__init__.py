@@ -7,7 +7,7 @@ Why own code. These were looked at (November 2026):
 
 - huggingface_hub 2.4.0 fetches into `<etag>.<random>.incomplete`, which no other process takes up,
   and compares sizes only: https://github.com/huggingface/huggingface_hub/issues/4196 and 3643. Its
-  cache layout, metadata, tokens and errors are used, by `hub.py`.
+  cache layout, metadata, tokens and errors are used, by `hub/`.
 - hf-xet 1.8 writes in file order through one temporary file of huggingface_hub, with the same end
   after kill -9; what it can take up again lies in a chunk cache of limited size (issue 4196 above).
 - hf_transfer is gone from huggingface_hub since 1.0: issue 4219 there.
@@ -22,19 +22,18 @@ Why own code. These were looked at (November 2026):
 - requests alone is an HTTP library. It is what this is made with.
 
 Modules: item (what is asked for), spans, journal and part (a file that is not complete yet), source
-(HTTP), crew (who fetches what), cache (the layout), lock.
+(HTTP), crew (who fetches what), cache (the layout), lock, filling (what every way of bringing files
+shares).
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lifecycle.files import Files
-from lifecycle.transfer.cache import Cache, missing_bytes
+from lifecycle.transfer.cache import missing_bytes
 from lifecycle.transfer.crew import Crew
-from lifecycle.transfer.failures import told
+from lifecycle.transfer.filling import filling
 from lifecycle.transfer.item import Item, Patience, Place
-from lifecycle.transfer.lock import held
 from lifecycle.transfer.source import Refused, Source
 
 __all__ = ["Item", "Patience", "Place", "Refused", "fetch", "missing_bytes"]
@@ -68,26 +67,8 @@ def fetch(
         ModelUnavailable: no room, or bytes that are wrong twice.
         HostNotReady: nothing came for as long as patience lasts.
     """
-    files = Files.of((item.path, item.size) for item in items)
-
-    def tick() -> None:
-        files.take(time.monotonic())
-        on_progress(files)
-
-    def wait(why: str) -> None:
-        files.note = why
-        tick()
-
-    try:
-        with held(place, wait):
-            files.note = ""
-            cache = Cache(place)
-            missing = cache.missing(items, files, tick)
-            if missing:
-                source = Source(headers or {}, patience or Patience())
-                Crew(missing, cache, source, files).run(tick)
-            cache.publish(items)
-    except OSError as error:
-        raise told(error, place.blobs) from None
-    tick()
+    with filling(items, place, on_progress) as it:
+        if it.missing:
+            source = Source(headers or {}, patience or Patience())
+            Crew(it.missing, it.cache, source, it.files).run(it.tick)
     return place.snapshot

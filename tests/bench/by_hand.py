@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from lifecycle import http
 from lifecycle.backend import Backend
 from lifecycle.host import Launch
-from lifecycle.shell import KEPT, memory_below
+from lifecycle.processes import memory_below
+from lifecycle.shell import KEPT
 from lifecycle.step import Command
 from lifecycle.steps import docker, venv
 from tests.bench.results import NotMeasured

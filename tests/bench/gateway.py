@@ -23,9 +23,13 @@ from tests.fake_vllm import Settings, fake_vllm
 from tests.integration.checkout import Checkout, free_pair
 
 FIRST, CPU, GAP, WIDEST = "gateway-first", "gateway-cpu", "gateway-gap", "gateway-widest"
+ELSEWHERE = "gateway-elsewhere"
+"""A backend that is taken to be on another machine: each request dials. Here that is on 127.0.0.1:
+between machines a round trip comes to it, with HTTPS a second one.
+"""
 CROWDS = {"gateway-1": 1, "gateway-16": 16, "gateway-64": 64}
 """The rows of requests a second, with how many clients each has at once."""
-NAMES = (FIRST, *CROWDS, CPU, GAP, WIDEST)
+NAMES = (FIRST, ELSEWHERE, *CROWDS, CPU, GAP, WIDEST)
 BUSY = "gateway-16"
 """The load under which the gateway's processor time is taken."""
 STREAMS = 150
@@ -34,9 +38,10 @@ SECONDS = 2.0
 """Of load a side in each round."""
 TOKENS = 40
 OWN, KEY = "sk-local-of-the-backends", "sk-vllm-of-the-benchmark"
-AT_ONCE, PACED = "at-once", "paced"
+AT_ONCE, DIALLED, PACED = "at-once", "dialled", "paced"
 DOUBLES = (
     Settings(AT_ONCE, OWN, token_seconds=0.0, prefill_seconds=0.0, max_num_seqs=1024),
+    Settings(DIALLED, OWN, token_seconds=0.0, prefill_seconds=0.0),
     Settings(PACED, OWN, token_seconds=0.02),
 )
 """What answers as fast as it can, and 50 tokens a second: a model of some size on a card."""
@@ -58,18 +63,20 @@ def measure(place: Workplace, rows: Rows) -> None:
         run(load(ways.direct[AT_ONCE], AT_ONCE, 4, 0.5))
         for number in range(1, place.rounds + 1):
             place.say(f"round {number}/{place.rounds}: through the gateway, and directly")
-            _first_tokens(ways, rows)
+            direct = (ways.direct[AT_ONCE], AT_ONCE)
+            here, elsewhere = (ways.through, AT_ONCE), (ways.through, DIALLED)
+            _first_tokens(rows, FIRST, here, direct)
+            _first_tokens(rows, ELSEWHERE, elsewhere, here)
             for name in CROWDS:
                 _requests(ways, rows, name)
             _gaps(ways, rows)
 
 
-def _first_tokens(ways: Ways, rows: Rows) -> None:
-    if FIRST in rows:
-        sides = (ways.through, ways.direct[AT_ONCE])
-        ours, reference = run(firsts(sides, AT_ONCE, STREAMS))
-        rows[FIRST].ours += ours
-        rows[FIRST].reference += reference
+def _first_tokens(rows: Rows, name: str, *sides: tuple[Way, str]) -> None:
+    if name in rows:
+        ours, reference = run(firsts(sides, STREAMS))
+        rows[name].ours += ours
+        rows[name].reference += reference
 
 
 def _requests(ways: Ways, rows: Rows, name: str) -> None:
@@ -125,8 +132,11 @@ def _write(checkout: Checkout, folder: Path, port: int, direct: dict[str, Way]) 
     for file in (checkout.root / "env").glob("*.env"):
         file.unlink()
     for name, way in direct.items():
+        where = f"PORT={way.port}"
+        if name == DIALLED:
+            where = f"ENDPOINT=http://127.0.0.1:{way.port}"
         (checkout.root / "env" / f"{name}.env").write_text(
-            f"GPU=cpu\nENDPOINT=http://127.0.0.1:{way.port}\nMODEL={name}\nMAX_IN_FLIGHT=1000\n"
+            f"GPU=cpu\n{where}\nMODEL={name}\nMAX_IN_FLIGHT=1000\n"
         )
     (checkout.root / ".env").write_text(f"VLLM_API_KEY={OWN}\nGATEWAY_PORT={port}\n")
     folder.mkdir(parents=True)

@@ -81,12 +81,12 @@ def run(what: Awaitable[T]) -> T:
         raise NotMeasured(f"a request broke off: {problem!r}") from None
 
 
-async def firsts(ways: tuple[Way, ...], model: str, streams: int) -> list[list[float]]:
-    """Seconds to the first event, of each way; the ways take turns, stream by stream."""
-    found: list[list[float]] = [[] for _ in ways]
-    async with _lines(ways) as lines:
+async def firsts(sides: tuple[tuple[Way, str], ...], streams: int) -> list[list[float]]:
+    """Seconds to the first event, of each way to a model; they take turns, stream by stream."""
+    found: list[list[float]] = [[] for _ in sides]
+    async with _lines(tuple(way for way, _ in sides)) as lines:
         for _ in range(streams):
-            for way, line, samples in zip(ways, lines, found, strict=True):
+            for (way, model), line, samples in zip(sides, lines, found, strict=True):
                 times = await line.tokens(way.request(model, 1, stream=True))
                 samples.append(times[1] - times[0])
     return found

@@ -17,6 +17,7 @@ from lifecycle.planner import fit, kv, total, weights
 from lifecycle.planner.fit import Card, Plan
 from tests.bench import cases
 from tests.bench.cases import Case
+from tests.bench.goals import GOALS, SCALES
 from tests.bench.results import Row, Rows
 
 NAMES = (
@@ -131,7 +132,7 @@ def measure(console: Console, rows: Rows, file: Path) -> None:
     console.print(_table(scores), ranges(scores))
     if file == cases.CASES:
         more = [score(case) for case in cases.load(cases.MORE)]
-        console.print(_table(more), ranges(more), "beside the goals:", summary(more))
+        console.print(_table(more), ranges(more), beside(more), sep="\n")
     for name, numbers in summary(scores).items():
         if name in rows:
             rows[name] = Row(ours=numbers) if numbers else Row(skipped="no row says enough")
@@ -148,6 +149,17 @@ def summary(scores: list[Score]) -> dict[str, list[float]]:
         "planner-worst": [max(tokens)] if tokens else [],
         "planner-false-fits": [float(sum(one.false_fit for one in scores))] if scores else [],
     }
+
+
+def beside(scores: list[Score]) -> str:
+    """The figures of starts that stand beside the goals, in a line."""
+    told = (
+        f"{GOALS[name].what.removeprefix('plan: ')}: {numbers[0] * SCALES[GOALS[name].unit]:.3g}"
+        f" {GOALS[name].unit}".rstrip()
+        for name, numbers in summary(scores).items()
+        if numbers
+    )
+    return f"beside the goals: {'; '.join(told)}"
 
 
 def ranges(scores: list[Score]) -> str:

@@ -47,7 +47,9 @@ class Checkout:
         for name in COPIED:
             source = ROOT / name
             if source.is_dir():
-                ignore = shutil.ignore_patterns("__pycache__", "local")  # nobody's own choice
+                # Nobody's own choice; and bytecode that another process is still writing. What is
+                # compiled comes along, or each copy's first command would compile all of it.
+                ignore = shutil.ignore_patterns("local", "*.pyc.*")
                 shutil.copytree(source, root / name, ignore=ignore)
             else:
                 shutil.copy2(source, root / name)

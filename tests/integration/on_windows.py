@@ -85,10 +85,10 @@ def pretend() -> None:
     rich: Any = importlib.import_module("rich._windows")
     # As Windows 10 and 11 have it: a console that understands colours.
     rich.get_windows_console_features = lambda: rich.WindowsConsoleFeatures(vt=True)
-    for ours in ("lifecycle.shell", "lifecycle.facts.os", "lifecycle.facts.cpu", "lifecycle.paths"):
-        importlib.import_module(ours).os = WindowsOs("os")  # type: ignore[attr-defined]
+    for ours in ("shell", "processes", "facts.os", "facts.cpu", "paths"):
+        importlib.import_module(f"lifecycle.{ours}").os = WindowsOs("os")  # type: ignore[attr-defined]
     # psutil would load its other half, which is compiled for Windows.
-    importlib.import_module("lifecycle.shell").ram = lambda: 32 * 1024**3  # type: ignore[attr-defined]
+    importlib.import_module("lifecycle.processes").ram = lambda: 32 * 1024**3  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

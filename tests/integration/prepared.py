@@ -3,14 +3,17 @@
 import os
 from pathlib import Path
 
+from filelock import FileLock
+
+from lifecycle import tables
 from lifecycle.paths import Paths, paths
 from lifecycle.runtimes.venv import STAMP
 from tests.integration.checkout import Checkout, free_port
 from tests.integration.image.__main__ import default_cache
 from tests.integration.image.build import build
-from tests.integration.test_server_docker import IMAGE, engine_folder
 
 MODEL = "smollm2-135m-instruct"
+IMAGE = "vllm-cpu-local:0.32.0"
 
 
 def places() -> Paths:
@@ -24,23 +27,33 @@ def engine(folder: Path) -> Path:
     Args:
         folder: where a checkout may lie whose first server brings both.
     """
-    there = engine_folder()
-    if (there / STAMP).exists() and (places().models / MODEL).is_dir():
-        return there
-    first = Checkout.copy(folder, f"first-{os.getpid()}", free_port())
+    wanted = tables.serving.engine("cpu")
+    there = places().engine(wanted.name)
+    with _one_at_a_time():
+        stamp = there / STAMP
+        complete = stamp.exists() and stamp.read_text().strip() == wanted.fingerprint()
+        if not complete or not (places().models / MODEL).is_dir():
+            _start_once(Checkout.copy(folder, f"first-{os.getpid()}", free_port()))
+    return there
+
+
+def image(made_from: Path) -> str:
+    """The image made of that engine."""
+    with _one_at_a_time():
+        build(made_from, IMAGE, default_cache())
+    return IMAGE
+
+
+def _start_once(first: Checkout) -> None:
+    """A venv server's start installs the engine and makes the model."""
     try:
         done = first.up("--runtime", "venv")
         assert done.returncode == 0, done.stderr
     finally:
         first.inv("down", "--gpu", first.backend, limit=60)
-    return there
 
 
-def image(folder: Path) -> str:
-    """The image made of that engine.
-
-    Args:
-        folder: see `engine`.
-    """
-    build(engine(folder), IMAGE, default_cache())
-    return IMAGE
+def _one_at_a_time() -> FileLock:
+    """Workers of one run start together, and each may find that nothing is there yet."""
+    default_cache().mkdir(parents=True, exist_ok=True)
+    return FileLock(default_cache() / "prepared.lock")

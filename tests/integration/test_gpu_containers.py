@@ -28,7 +28,7 @@ from lifecycle.steps import docker, overlays
 from tests.integration import prepared
 from tests.integration.checkout import free_port
 from tests.integration.lent_vllm import ONE_PROCESS
-from tests.integration.test_server_docker import IMAGE
+from tests.integration.prepared import IMAGE
 from tests.unit.gpu_hosts import LEGACY, ON_LINUX, ROCDXG, RTX_4090
 
 pytestmark = pytest.mark.docker
@@ -83,9 +83,9 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Paths:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def told(image: str) -> Iterator[str]:
     """The image with its settings: a container that never runs, kept under another name."""
-    container = run("docker", "create", prepared.image(tmp_path_factory.mktemp("first")), "none")
+    container = run("docker", "create", image, "none")
     name = container.stdout.strip()
     try:
         changes = (f"--change=ENV {setting}" for setting in SETTINGS)

@@ -22,7 +22,6 @@ def home(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for figures of our own; engine and model are the user's."""
     folder = tmp_path_factory.mktemp("home")
     for name in ("engines", "models"):
-        (places().home / name).mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(places().home / name)
     checkout.env["LIFECYCLE_HOME"] = str(folder)
     checkout.env["KV_CACHE_GIB"] = ROOM

@@ -115,25 +115,24 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+def ground(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     refuse_without_root()
-    venv = prepared.engine(tmp_path_factory.mktemp("first"))
-    engine = Engine(tmp_path_factory.mktemp("engine"))
+    ours = Engine(tmp_path_factory.mktemp("engine"))
     try:
-        engine.start({})
-        lent = lent_vllm.build(venv, IMAGE, engine.address)
+        ours.start({})
+        lent = lent_vllm.build(engine, IMAGE, ours.address)
         card = nvidia_stand_ins.made(tmp_path_factory.mktemp("card"), lent.mounts)
         checkout = Checkout.copy(tmp_path_factory.mktemp("checkout"), BACKEND, free_port())
         checkout.env_file.write_text(f"{WANTED}PORT={checkout.port}\n")
         checkout.env |= {
-            "DOCKER_HOST": engine.address,
+            "DOCKER_HOST": ours.address,
             "LIFECYCLE_HOME": str(tmp_path_factory.mktemp("home")),
             "MODELS_DIR": str(prepared.places().models),
             "PATH": f"{card.programs}:{os.environ['PATH']}",
         }
-        yield Ground(engine, card, checkout)
+        yield Ground(ours, card, checkout)
     finally:
-        engine.remove()
+        ours.remove()
 
 
 def test_without_a_way_we_refuse_before_docker_does(ground: Ground) -> None:

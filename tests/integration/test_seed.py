@@ -16,7 +16,7 @@ from lifecycle.errors import INTERRUPTED as EXIT_INTERRUPTED
 from lifecycle.errors import HostNotReady, ModelUnavailable
 from tests.fake_hub import FakeHub, Fault, Token
 from tests.integration.checkout import INTERRUPTED, Checkout, free_port, interrupt
-from tests.integration.prepared import MODEL, engine, places
+from tests.integration.prepared import MODEL, places
 
 REPO, GATED = "acme/tiny", "acme/gated"
 MIB = 1 << 20
@@ -410,7 +410,6 @@ def test_a_disk_that_is_too_small_is_refused_before_and_survived_after(
 
 def test_up_fetches_a_model_from_nothing_and_serves_it(checkout: Checkout, tmp_path: Path) -> None:
     """Plan, seed, start, answer: with the engine of this machine and an empty models folder."""
-    engine(tmp_path / "first")
     root = tmp_path / "hub"
     shutil.copytree(places().models / MODEL, root / REPO)
     (root / REPO / ".hub.json").write_text('{"gated": "manual"}')

@@ -8,9 +8,6 @@ import pytest
 
 from lifecycle.hub.repo import File
 from lifecycle.models import selection
-from lifecycle.runtimes.venv import STAMP
-from tests.integration.checkout import Checkout
-from tests.integration.test_server_docker import engine_folder
 
 ASK = """\
 import json, sys
@@ -67,11 +64,9 @@ def seeded(folder: Path, paths: tuple[str, ...]) -> selection.Selection:
 
 
 @pytest.fixture(scope="module")
-def python(checkout: Checkout) -> Path:
+def python(engine: Path) -> Path:
     """The Python of a complete engine."""
-    if not (engine_folder() / STAMP).exists():
-        assert checkout.up("--runtime", "venv").returncode == 0
-    return engine_folder() / "bin" / "python"
+    return engine / "bin" / "python"
 
 
 def test_vllm_opens_what_was_selected(python: Path, tmp_path: Path) -> None:

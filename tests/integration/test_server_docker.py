@@ -6,42 +6,26 @@ import os
 import signal
 import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lifecycle import tables
 from lifecycle.errors import ServerUnhealthy
-from lifecycle.paths import paths
-from lifecycle.runtimes.venv import STAMP
 from tests.integration.checkout import Checkout, free_port
-from tests.integration.image.__main__ import default_cache
-from tests.integration.image.build import build
 from tests.integration.live_suite import assert_suite_passes
 
 pytestmark = pytest.mark.docker
 
 BACK_SECONDS = 90
-IMAGE = "vllm-cpu-local:0.32.0"
 
 
 @pytest.fixture(scope="module")
-def server(checkout: Checkout) -> Checkout:
+def server(checkout: Checkout, image: str) -> Checkout:
     """The server, its image made from the engine that a venv server uses."""
-    engine = engine_folder()
-    if not (engine / STAMP).exists():
-        # On a fresh machine: a venv server's start installs the engine and makes the model.
-        assert checkout.up("--runtime", "venv").returncode == 0
-    build(engine, IMAGE, default_cache())
+    assert image
     done = checkout.up("--runtime", "docker")
     assert done.returncode == 0, done.stderr
     return checkout
-
-
-def engine_folder() -> Path:
-    shared = {name: os.environ[name] for name in ("LIFECYCLE_HOME",) if name in os.environ}
-    return paths(shared).engine(tables.serving.engine("cpu").name)
 
 
 def inspect(server: Checkout) -> dict[str, Any]:

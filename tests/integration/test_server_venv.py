@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lifecycle.shell import Process, session
+from lifecycle.processes import Process, session
 from tests.integration.checkout import INTERRUPTED, Checkout, interrupt
 from tests.integration.live_suite import assert_suite_passes
 

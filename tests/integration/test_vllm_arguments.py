@@ -13,10 +13,7 @@ from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.host import Host, Os
 from lifecycle.keys import GPUS, TABLE, Key
-from lifecycle.runtimes.venv import STAMP
 from lifecycle.steps import serve_arguments
-from tests.integration.checkout import Checkout
-from tests.integration.test_server_docker import engine_folder
 from tests.unit.given import backend, host
 
 ENGINE = tables.serving.engine("cpu")
@@ -48,11 +45,9 @@ Case = tuple[str, Backend, Host]
 
 
 @pytest.fixture(scope="module")
-def python(checkout: Checkout) -> Path:
+def python(engine: Path) -> Path:
     """The Python of a complete engine."""
-    if not (engine_folder() / STAMP).exists():
-        assert checkout.up("--runtime", "venv").returncode == 0
-    return engine_folder() / "bin" / "python"
+    return engine / "bin" / "python"
 
 
 def values(key: Key, folder: Path) -> list[str]:

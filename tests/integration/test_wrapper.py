@@ -69,6 +69,9 @@ def test_first_use_makes_the_environment_and_a_change_makes_it_anew(
     assert "up " in first.stdout
     second = run(bare, "--list", path=path)
     assert (second.returncode, second.stderr) == (0, "")
+    slip = run(bare, "upp", path=path)
+    assert slip.returncode == 2
+    assert "Did you mean ./inv up?" in slip.stderr
     # An interrupted installation leaves no mark, and a bump leaves another one.
     with (bare / "requirements" / "inv.txt").open("a") as file:
         file.write("# changed\n")

@@ -2,19 +2,8 @@
 
 import pytest
 
-from lifecycle.keys import (
-    GPUS,
-    KEYS,
-    SHAPING,
-    TABLE,
-    Key,
-    extra_arguments,
-    number,
-    one_of,
-    owned,
-    spelled,
-    whole_number,
-)
+from lifecycle.keys import GPUS, KEYS, SHAPING, TABLE, Key, extra_arguments, owned
+from lifecycle.keys.checks import number, one_of, spelled, whole_number
 from lifecycle.steps.serve import COMPARED
 
 SEEN_ELSEWHERE = {

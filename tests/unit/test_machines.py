@@ -61,6 +61,8 @@ DECISIVE = {
     "native-7900xtx-healthy": (OK, "ROCm lists the card", "gfx1100"),
     "native-7900xtx-igpu": (ADVICE, "no other AMD graphics", "put DEVICES=1 into"),
     "native-7900xtx-not-in-render": (WORK, "groups render and video", "inv setup.rocm"),
+    "native-exposed-as-meant": (OK, "what was exposed is served", "backend 4090: https://"),
+    "native-exposed-too-far": (ADVICE, "open to the internet", "inv unexpose --gateway"),
     "native-strix-halo": (OK, "there is an AMD card that vLLM runs on", "gfx1151"),
     "native-tailscale-logged-out": (ADVICE, "through a tailnet", "nobody is logged in"),
     "native-vm-avx-masked": (PERSON, "instruction sets the GPU images need", "lacks avx"),

@@ -209,7 +209,7 @@ def test_bars_show_every_layer_that_fits_the_terminal(monkeypatch: pytest.Monkey
         if number >= 3:
             pull.take({"status": "Waiting", "id": f"layer{number:02}"}, 0)
     progress.pulling(pull)
-    live = progress._bars._live  # type: ignore[union-attr]
+    live = progress._bars._bars._live  # type: ignore[union-attr]
     assert [task.fields["name"] for task in live.tasks if task.visible] == [  # type: ignore[union-attr]
         "total", "layer00", "layer01", "layer02",
     ]  # fmt: skip

@@ -84,8 +84,8 @@ def test_bars_show_what_is_at_work_when_not_all_fit(monkeypatch: pytest.MonkeyPa
     files.files[names[1]].state, files.files[names[1]].done = FETCHING, 50 * MB
     files.files[names[2]].state, files.files[names[2]].done = CHECKING, 100 * MB
     shown.show(files)
-    assert shown._live
-    visible = [task.fields["name"] for task in shown._live.tasks if task.visible]
+    assert shown._bars._live
+    visible = [task.fields["name"] for task in shown._bars._live.tasks if task.visible]
     assert visible == ["total", names[1], names[2]]
     shown.stop()
     drawn = screen.file.getvalue()  # type: ignore[attr-defined]

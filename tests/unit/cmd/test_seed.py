@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from invoke import Config, Context, Exit
 
-from lifecycle import facts, transfer
+from lifecycle import facts, hub, transfer
 from lifecycle.cmd import arrival, choose, copy
 from lifecycle.cmd import seed as command
 from lifecycle.errors import ModelUnavailable
@@ -117,6 +118,19 @@ def test_a_commit_that_is_here_is_not_asked_for(here: Checkout, capsys: Captured
     sealed(here)
     seed(revision=COMMIT)
     assert "nothing to do" in capsys.readouterr().err
+
+
+def test_where_nobody_is_asked_the_hubs_library_is_not_even_loaded(
+    here: Checkout, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    sealed(here)
+    monkeypatch.delattr(hub, "client")
+    for name in ("lifecycle.hub.client", "huggingface_hub"):
+        monkeypatch.setitem(sys.modules, name, None)  # an import of it fails
+    seed(revision=COMMIT)
+    assert "nothing to do" in capsys.readouterr().err
+    with pytest.raises(ImportError):
+        seed()
 
 
 def test_offline_a_branch_that_is_here_will_do(

@@ -1,16 +1,20 @@
-"""Who holds a port: nobody, we, or somebody else."""
+"""Who holds a port: nobody, we, or somebody else; and which are ours."""
 
 import pytest
 
-from lifecycle import shell
+from lifecycle import processes
 from lifecycle.facts import network
-from lifecycle.host import Server
-from tests.unit.given import backend, running
+from lifecycle.gateway import files, traefik
+from lifecycle.host import Launch, Server
+from lifecycle.runtimes import launch
+from lifecycle.shell import Shell
+from lifecycle.step import WriteFile
+from tests.unit.given import Checkout, backend, running
 
 
 @pytest.fixture
 def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shell, "listener", lambda port: f"nginx (pid {port})")
+    monkeypatch.setattr(processes, "listener", lambda port: f"nginx (pid {port})")
 
 
 @pytest.mark.usefixtures("somebody")
@@ -27,3 +31,31 @@ def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_a_port_counts_as_taken_unless_our_living_server_has_it(server: Server, owner: str) -> None:
     assert network.other_listener(backend(), server) == owner
+
+
+def test_ours_are_the_ports_of_the_files_and_of_what_was_started(checkout: Checkout) -> None:
+    checkout.env("far", "GPU=cuda\nENDPOINT=https://far.example.org\nMODEL=m\n")
+    checkout.env("slip", "GPU=cpu\nPROT=8005\nMODEL=m\n")
+    started = launch.text(Launch("venv", {"PORT": "8005"}))
+    Shell().write(WriteFile(checkout.paths.run("slip") / launch.FILE, started))
+    Shell().write(WriteFile(checkout.paths.run("broken") / launch.FILE, "{"))
+    assert network.engines(checkout.paths) == {
+        8000: "backend cpu", 8005: "backend slip", 8081: "the gateway's figures",
+    }  # fmt: skip
+    assert network.started(checkout.paths) == {8005: "backend slip"}
+
+
+@pytest.mark.parametrize(("given", "port"), [("", 8080), ("9080", 9080), ("x", 8080)])
+def test_the_gateways_port_is_the_default_where_nobody_set_a_good_one(
+    checkout: Checkout, given: str, port: int
+) -> None:
+    checkout.secrets(f"GATEWAY_PORT={given}\n" if given else "")
+    assert network.gateway(checkout.paths) == port
+    assert network.engines(checkout.paths)[port + 1] == "the gateway's figures"
+
+
+def test_where_the_gateway_listens_is_in_its_files(checkout: Checkout) -> None:
+    assert network.gateway_address(checkout.paths) == ""
+    static = files.folder(checkout.paths) / files.STATIC
+    Shell().write(WriteFile(static, traefik.text(8080, "100.64.0.1")))
+    assert network.gateway_address(checkout.paths) == "100.64.0.1"

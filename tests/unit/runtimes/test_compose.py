@@ -2,7 +2,7 @@
 
 import pytest
 
-from lifecycle import engine, shell
+from lifecycle import engine, processes
 from lifecycle.engine import Container
 from lifecycle.host import Launch
 from lifecycle.paths import Paths
@@ -20,7 +20,7 @@ class World:
         self.container: Container | None = None
         monkeypatch.setattr(engine, "container", lambda _: self.container)
         monkeypatch.setattr(engine, "log", lambda *_: LOG)
-        monkeypatch.setattr(shell, "memory_below", lambda _: 7)
+        monkeypatch.setattr(processes, "memory_below", lambda _: 7)
         monkeypatch.setattr(answer, "look", lambda *_: ("ready", ("m",), ""))
 
     def has(self, state: str, restarts: int = 0) -> None:

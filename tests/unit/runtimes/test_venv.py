@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle import shell, supervisord
+from lifecycle import processes, supervisord
 from lifecycle.host import Launch, Server
 from lifecycle.paths import Paths
+from lifecycle.processes import Process
 from lifecycle.runtimes import answer, venv
-from lifecycle.shell import Process
 from lifecycle.supervisord import Supervised
 from tests.unit.given import Checkout, backend
 
@@ -32,7 +32,7 @@ def status(
 ) -> Server:
     told = Supervised(state, pid=10, since=100.0)
     monkeypatch.setattr(supervisord, "ask", lambda _: told)
-    monkeypatch.setattr(shell, "session", lambda *_: [GUARD, SERVER])
+    monkeypatch.setattr(processes, "session", lambda *_: [GUARD, SERVER])
     monkeypatch.setattr(answer, "look", lambda *_: (phase, ("m",), "said"))
     return venv.status(backend(), where, STARTED)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lifecycle.host import Host, Os, Tailnet, Tailscale
-from lifecycle.keys import auth_key
+from lifecycle.keys.checks import auth_key
 from lifecycle.step import Command, Download, Step, WriteFile
 from lifecycle.steps import tailscale, tailscale_join
 from lifecycle.steps.findings import ADVICE, OK, examine

@@ -1,156 +1,8 @@
-"""Every key an env file may hold: one table that drives parsing, vLLM's flags and the docs."""
+"""Every key an env file may hold."""
 
-import re
-import shlex
-from collections.abc import Callable
-from dataclasses import dataclass
-
-Check = Callable[[str], str]
-"""Says what is wrong with a value; "" when nothing is."""
-
-
-def anything(_: str) -> str:
-    """Accept every value."""
-    return ""
-
-
-def one_of(*choices: str) -> Check:
-    """Accept only the given words."""
-    return lambda text: "" if text in choices else f"must be one of {', '.join(choices)}"
-
-
-def whole_number(low: int, high: int) -> Check:
-    """Accept a whole number in a closed range."""
-
-    def check(text: str) -> str:
-        if re.fullmatch(r"[0-9]+", text) and low <= int(text) <= high:
-            return ""
-        return f"must be a whole number from {low} to {high}"
-
-    return check
-
-
-def number(low: float, high: float) -> Check:
-    """Accept a decimal number in a closed range."""
-
-    def check(text: str) -> str:
-        if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) and low <= float(text) <= high:
-            return ""
-        return f"must be a number from {low:g} to {high:g}"
-
-    return check
-
-
-def spelled(pattern: str, example: str) -> Check:
-    """Accept what a pattern describes, told by an example."""
-
-    def check(text: str) -> str:
-        return "" if re.fullmatch(pattern, text) else f"must be written like {example}"
-
-    return check
-
-
-GPUS = ("cpu", "cuda", "rocm")
-CARDS = ("cuda", "rocm")
-"""Those of them that are graphics cards."""
-TEMPLATES = "/templates"
-"""Where a container finds the file of `CHAT_TEMPLATE`."""
-
-RESERVED_FLAGS = {
-    "--api-key": "the key would show in the process list; it is VLLM_API_KEY in .env",
-    "--host": "servers listen on 127.0.0.1 only",
-    "--port": "it is PORT",
-    "--model": "it is MODEL",
-    "--served-model-name": "it is SERVED_NAME",
-    "--uds": "clients reach the server over PORT",
-    "--hf-token": "the token would show in the process list",
-    "--config": "a file could bring any of the flags that must not be here",
-}
-
-
-def extra_arguments(text: str) -> str:
-    """Accept vLLM flags, but none of `RESERVED_FLAGS`; see `owned` for those of our keys."""
-    try:
-        flags = flags_in(text)
-    except ValueError as error:
-        return f"cannot be split into arguments: {error}"
-    for flag in flags:
-        meant = next((r for r in RESERVED_FLAGS if abbreviates(flag, r)), "")
-        if meant:
-            return f"must not hold {flag}: {RESERVED_FLAGS[meant]}"
-    return ""
-
-
-def owned(text: str, gpu: str) -> str:
-    """Says which flag among extra arguments has a key of its own on this hardware."""
-    for flag in flags_in(text):
-        for key in TABLE:
-            if gpu in key.gpus and any(abbreviates(flag, one) for one in key.spellings):
-                return f"must not hold {flag}: it is {key.name}"
-    return ""
-
-
-def flags_in(text: str) -> list[str]:
-    """The flags among arguments, without their values, spelled with dashes.
-
-    Raises:
-        ValueError: a quote is not closed.
-    """
-    words = (word.split("=")[0] for word in shlex.split(text))
-    # A negative number is a value.
-    return [word.replace("_", "-") for word in words if re.match(r"--?[A-Za-z]", word)]
-
-
-def abbreviates(flag: str, whole: str) -> bool:
-    """Whether argparse takes one for the other: any unambiguous beginning of a long flag is it."""
-    return flag == whole or (flag.startswith("--") and whole.startswith(flag))
-
-
-def auth_key(text: str) -> str:
-    """Accept what Tailscale (and Headscale) make keys of: the shell that hands it over needs it."""
-    if re.fullmatch(r"[A-Za-z0-9_?=&.:-]+", text):
-        return ""
-    return "must be an auth key: letters, digits and _?=&.:- only"
-
-
-@dataclass(frozen=True)
-class Key:
-    """One key.
-
-    Args:
-        doc: its meaning, with units, as the reference prints it.
-        flag: the vLLM flag it becomes; "" for none.
-        before: flags without a value that this one does not work without.
-        also: more flags and spellings that mean the same, and so may not stand in `EXTRA_ARGS`.
-        default: the value when no file gives one; "" means "decided by the program".
-        gpus: the hardware it holds for. Elsewhere it is refused in the backend's own file, and
-            passed by in the root `.env` and the process environment, which are for all backends.
-        restart: a running server takes a new value on only when it is started again.
-        secret: never shown; allowed in the root `.env` and the process environment only.
-        everywhere: about the machine, not one backend: not allowed in `env/<name>.env`.
-        with_model: belongs to the model, so that a value for one is no value for another. Only
-            these may stand in the override that `inv switch` writes.
-    """
-
-    name: str
-    doc: str
-    check: Check = anything
-    flag: str = ""
-    before: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()
-    default: str = ""
-    gpus: tuple[str, ...] = GPUS
-    restart: bool = True
-    required: bool = False
-    secret: bool = False
-    everywhere: bool = False
-    with_model: bool = False
-
-    @property
-    def spellings(self) -> tuple[str, ...]:
-        """Every flag that would bring this key in by another door."""
-        return tuple(one for one in (self.flag, *self.before, *self.also) if one)
-
+from lifecycle.keys.checks import auth_key, number, one_of, spelled, whole_number
+from lifecycle.keys.flags import abbreviates, extra_arguments, flags_in
+from lifecycle.keys.key import CARDS, GPUS, Key
 
 TABLE = (
     Key(
@@ -405,6 +257,20 @@ TABLE = (
         everywhere=True,
     ),
     Key(
+        "GATEWAY_RUNTIME",
+        "How the gateway runs: `venv` is a program of its own environment, `docker` a container "
+        "with this machine's network.",
+        one_of("venv", "docker"),
+        default="venv",
+        everywhere=True,
+    ),
+    Key(
+        "GATEWAY_IMAGE",
+        "Container image with Traefik instead of the known one, e.g. of a mirror; for "
+        "`GATEWAY_RUNTIME=docker`.",
+        everywhere=True,
+    ),
+    Key(
         "REMOTE_KEYS",
         "What the gateway sends to backends with keys of their own, by their names, e.g. "
         "`4090=sk-…,7900xtx=sk-…`. Unset: `VLLM_API_KEY` to all.",
@@ -431,3 +297,12 @@ SHAPING = tuple(key.name for key in TABLE if key.restart and not key.everywhere)
 
 WITH_MODEL = tuple(key.name for key in TABLE if key.with_model)
 """Keys whose values are for one model, `MODEL` itself first."""
+
+
+def owned(text: str, gpu: str) -> str:
+    """Says which flag among extra arguments has a key of its own on this hardware."""
+    for flag in flags_in(text):
+        for key in TABLE:
+            if gpu in key.gpus and any(abbreviates(flag, one) for one in key.spellings):
+                return f"must not hold {flag}: it is {key.name}"
+    return ""
