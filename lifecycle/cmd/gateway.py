@@ -1,6 +1,5 @@
 """The gateway: one address for all backends, for people with a key."""
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from invoke import Context
@@ -12,11 +11,10 @@ if TYPE_CHECKING:
 
     from lifecycle.gateway.members import Member
     from lifecycle.host import Host
-    from lifecycle.machine import Here
     from lifecycle.paths import Paths
     from lifecycle.shell import Shell
     from lifecycle.step import Step
-    from lifecycle.steps.gateway import Wanted
+    from lifecycle.steps.gateway_form import Wanted
     from lifecycle.steps.venv import Tools
 
 
@@ -32,15 +30,16 @@ def up(context: Context) -> None:
     where, shell, port = choose.places(), shell_for(context), _port()
     tailnet = choose.setting("GATEWAY_BIND") == "tailnet"
     with shell.lock(files.folder(where) / "gateway.lock", report.note):
-        here = _here(shell, where, needed=tailnet)
-        look = partial(_look, where, port, here)
+        look = _looking(where, shell, outside=tailnet or None)
         host = look()
         if tailnet:
             _apply(bind.needed(), where, shell, host, look)
         address = host.tailscale.linux.address if tailnet else traefik.LOOPBACK
         wanted, members = _wanted(where, address)
         if steps.outdated(where, wanted, host):
-            report.note("it runs with other files: it is started anew")
+            # What takes long, while the old one still answers.
+            _apply(steps.prepare(wanted, where, host, _tools()), where, shell, host, look)
+            report.note("it runs, but not as wanted: it is started anew")
             _stop(where, shell)
             host = look()
         if tailnet:
@@ -64,12 +63,12 @@ def down(context: Context) -> None:
     from lifecycle.gateway import files
     from lifecycle.steps import bind
 
-    where, shell, port = choose.places(), shell_for(context), _port()
+    where, shell = choose.places(), shell_for(context)
     with shell.lock(files.folder(where) / "gateway.lock", report.note):
         ran = _runs(where)
         if ran:
             _stop(where, shell)
-        look = partial(_look, where, port, _here(shell, where))
+        look = _looking(where, shell)
         host = look()
         _apply(bind.removal(host), where, shell, host, look)
     if not shell.dry:
@@ -100,7 +99,7 @@ def status(context: Context, *, json: bool = False) -> None:
     from lifecycle.steps import bind
 
     where, port = choose.places(), _port()
-    host = _look(where, port, _here(shell_for(context), where))
+    host = _looking(where, shell_for(context))()
     gateway = host.gateway
     rows = members.standing(_members(where), port)
     if gateway.state and bind.open_to_all(host, port):
@@ -134,35 +133,36 @@ def tell(where: "Paths", shell: "Shell") -> None:
 
 
 def _reload(where: "Paths", shell: "Shell") -> bool:
+    from dataclasses import replace
+
     from lifecycle import report
-    from lifecycle.facts import gateway as facts
+    from lifecycle.facts import network
     from lifecycle.gateway import files
     from lifecycle.steps import gateway as steps
 
     with shell.lock(files.folder(where) / "gateway.lock", report.note):
         # Where it listens does not change by this.
-        wanted, _ = _wanted(where, facts.address(where))
-        look = partial(_look, where, wanted.port)
-        return _apply(steps.reload(wanted, where), where, shell, look(), look)
+        wanted, _ = _wanted(where, network.gateway_address(where))
+        look = _looking(where, shell, outside=False)
+        host = look()
+        # Nor does the program that works by it, whatever .env says by now.
+        wanted = replace(wanted, runtime=host.gateway.runtime)
+        plan = steps.reload(wanted, where, host, _tools())
+        return _apply(plan, where, shell, host, look)
 
 
 def _runs(where: "Paths") -> bool:
-    from lifecycle import supervisord
-    from lifecycle.facts import gateway as facts
     from lifecycle.gateway import files
-    from lifecycle.runtimes import venv
+    from lifecycle.runtimes import gateway
 
-    return bool(supervisord.ask(venv.socket(files.folder(where)), facts.PROGRAM).state)
+    return bool(gateway.ask(files.folder(where), files.ACCESS).state)
 
 
 def _stop(where: "Paths", shell: "Shell") -> None:
     from lifecycle.gateway import files
-    from lifecycle.runtimes import venv
+    from lifecycle.runtimes import gateway
 
-    if shell.dry:
-        shell.say("stop the gateway")
-    else:
-        venv.stop(files.folder(where), shell)
+    gateway.stop(files.folder(where), shell)
 
 
 def _port() -> int:
@@ -171,23 +171,41 @@ def _port() -> int:
     return int(choose.setting("GATEWAY_PORT"))
 
 
-def _here(shell: "Shell", where: "Paths", *, needed: bool = False) -> "Here | None":
-    """The machine around the gateway, where that matters: on 127.0.0.1 it does not."""
+def _runtime() -> str:
+    from lifecycle.cmd import choose
+
+    return choose.setting("GATEWAY_RUNTIME")
+
+
+def _looking(
+    where: "Paths", shell: "Shell", *, outside: bool | None = None
+) -> "Callable[[], Host]":
+    """How to look at the gateway and what matters of the machine around it.
+
+    Args:
+        outside: others reach it, or should; unset: as its files say.
+    """
     from lifecycle.facts import gateway as facts
+    from lifecycle.facts import network
     from lifecycle.gateway import traefik
     from lifecycle.machine import Here
 
-    outside = facts.address(where) not in {"", traefik.LOOPBACK}
-    return Here(shell) if needed or outside else None
+    if outside is None:
+        outside = network.gateway_address(where) not in {"", traefik.LOOPBACK}
+    here, port, runtime = Here(shell), _port(), _runtime()
+    return lambda: facts.survey(here.again(), where, port, runtime, outside=outside)
 
 
 def _wanted(where: "Paths", address: str) -> "tuple[Wanted, list[Member]]":
     from lifecycle import clients
+    from lifecycle.cmd import choose
     from lifecycle.gateway import routing
-    from lifecycle.steps.gateway import Wanted
+    from lifecycle.steps.gateway_form import Wanted
 
     members = _members(where)
-    return Wanted(_port(), routing.text(members, clients.read(where.home)), address), members
+    routes = routing.text(members, clients.read(where.home))
+    image = choose.setting("GATEWAY_IMAGE")
+    return Wanted(_port(), routes, address, _runtime(), image), members
 
 
 def _members(where: "Paths") -> "list[Member]":
@@ -200,20 +218,6 @@ def _members(where: "Paths") -> "list[Member]":
     for name in refused:
         report.note(f"{name} refuses the gateway's key; in .env: REMOTE_KEYS={name}=<its key>")
     return found
-
-
-def _look(where: "Paths", port: int, here: "Here | None" = None) -> "Host":
-    from dataclasses import replace
-
-    from lifecycle.facts import bind, disk
-    from lifecycle.facts import gateway as facts
-    from lifecycle.host import Host
-
-    return replace(
-        bind.survey(here.again(), where) if here else Host(),
-        disks={"home": disk.look(where.home)},
-        gateway=facts.look(where, port),
-    )
 
 
 def _tools() -> "Tools":

@@ -1,39 +1,59 @@
 """The gateway on this machine: what is installed and written, what runs, what it answers."""
 
 import json
+from dataclasses import replace
 
-from lifecycle import http, shell, supervisord
+from lifecycle import http, processes
+from lifecycle.facts import bind, disk, docker, network, os
 from lifecycle.gateway import files, routing, traefik
-from lifecycle.host import Gateway
+from lifecycle.host import Docker, Gateway, Host
+from lifecycle.machine import Machine
 from lifecycle.paths import Paths
+from lifecycle.runtimes import gateway as process
 from lifecycle.runtimes import venv
 from lifecycle.tables import gateway as table
 
-PROGRAM = "gateway"
-"""What it is called in its supervisord."""
 TAIL_BYTES = 20_000
 
 
-def look(paths: Paths, port: int) -> Gateway:
+def survey(machine: Machine, paths: Paths, port: int, runtime: str, *, outside: bool) -> Host:
+    """A machine as far as the gateway matters. Never raises.
+
+    Args:
+        port, runtime: as for `look`.
+        outside: it listens, or should, where others reach it: the firewall matters, too.
+    """
+    host = bind.survey(machine, paths) if outside else Host(os=os.look(machine))
+    return replace(
+        host,
+        disks={"home": disk.look(paths.home)},
+        docker=docker.look(machine) if runtime == "docker" else Docker(),
+        gateway=look(paths, port, runtime),
+    )
+
+
+def look(paths: Paths, port: int, runtime: str) -> Gateway:
     """Its state now; never raises.
 
     Args:
         port: where clients come in; the one above it is for looking.
+        runtime: where it should run; that says which files there should be.
     """
     where = files.folder(paths)
-    supervised = supervisord.ask(venv.socket(where), PROGRAM)
+    running = process.ask(where, files.ACCESS)
     written = routing.revision(_text(paths, files.ROUTES))
-    runs = bool(supervised.state)
-    listens = address(paths)
+    runs = bool(running.state)
+    listens = network.gateway_address(paths)
     inside = f"http://{traefik.LOOPBACK}:{port + 1}"
     outside = f"http://{listens or traefik.LOOPBACK}:{port}"
     live = runs and written and http.status(f"{inside}/revision/{written}") == 200
     return Gateway(
         made_from=_made_from(paths),
-        files=files.found(where),
-        state=supervised.state,
-        since=supervised.since,
-        started=_text(paths, files.STARTED).strip(),
+        files=files.found(where, files.FIXED[runtime]),
+        runtime=running.runtime,
+        state=running.state,
+        since=running.since,
+        started=running.digest,
         written=written,
         live=written if live else "",
         unkeyed=http.status(f"{outside}/v1/models") if runs else 0,
@@ -41,12 +61,8 @@ def look(paths: Paths, port: int) -> Gateway:
         taken={} if runs else _taken(port),
         detail=last_error(_text(paths, files.ERRORS)),
         address=listens,
+        log=running.log,
     )
-
-
-def address(paths: Paths) -> str:
-    """Where clients come in by its files, whether it runs or not; "" when there are none."""
-    return traefik.listens(_text(paths, files.STATIC))
 
 
 def last_error(log: str) -> str:
@@ -69,7 +85,7 @@ def _made_from(paths: Paths) -> str:
 
 
 def _taken(port: int) -> dict[int, str]:
-    owners = {one: shell.listener(one) for one in (port, port + 1)}
+    owners = {one: processes.listener(one) for one in (port, port + 1)}
     return {one: who for one, who in owners.items() if who}
 
 

@@ -1,7 +1,7 @@
 """The gateway's folder: what is in it, and digests that tell one state of it from another."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lifecycle.paths import Paths
@@ -12,13 +12,18 @@ ROUTES = "routes/gateway.yml"
 """What Traefik watches: alone in its folder, and the one file that changes while it runs."""
 CANDIDATE = "candidate.yml"
 """The next one, until it is tried."""
-STARTED = "started"
-"""Digest of the files it was started with."""
-ACCESS, ERRORS = "access.log", "gateway.log"
+CONTAINER = "container.json"
+"""What a container of it is made with."""
+ACCESS, ERRORS = "access.log", "log/gateway.log"
+"""Of a container Docker keeps the first. The other is in a folder that Traefik may write to."""
 PLUGIN = "plugins-local/src/lifecycle/door"
 SOURCES = (".traefik.yml", "go.mod", "door.go", "keys.go", "replies.go")
-FIXED = (STATIC, SUPERVISOR, "guard.py", "trial.py", *(f"{PLUGIN}/{name}" for name in SOURCES))
-"""What takes a new start to change."""
+COMMON = (STATIC, "trial.py", *(f"{PLUGIN}/{name}" for name in SOURCES))
+FIXED = {
+    "venv": (*COMMON, SUPERVISOR, "guard.py"),
+    "docker": (*COMMON, CONTAINER),
+}
+"""What takes a new start to change, by the runtime."""
 
 
 def folder(paths: Paths) -> Path:
@@ -38,9 +43,9 @@ def digest(texts: Mapping[str, str]) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def found(where: Path) -> str:
+def found(where: Path, names: Iterable[str]) -> str:
     """The digest of what is on the disk; "" when something is missing."""
     try:
-        return digest({name: (where / name).read_text(encoding="utf-8") for name in FIXED})
+        return digest({name: (where / name).read_text(encoding="utf-8") for name in names})
     except (OSError, UnicodeDecodeError):
         return ""

@@ -22,6 +22,16 @@ NEXT = ["429", "502-504"]
 """Answers after which another backend is asked. 500 is not among them: what makes a model fail
 should not be computed twice.
 """
+HERE, ELSEWHERE = "here", "elsewhere"
+"""How backends are connected to: on this machine, and on others."""
+KEPT = 256
+"""Connections to a backend of this machine that wait for the next request."""
+NONE_KEPT = -1
+"""Each request to another machine dials. A machine that is switched off, asleep or gone to another
+address does not close what is open: a request sent there would wait until Linux gives up, after a
+quarter of an hour. Dialling is limited, and looks the name up anew. 0 would be Go's default of 2:
+https://pkg.go.dev/net/http#Transport (tryPutIdleConn in its transport.go).
+"""
 Part = dict[str, Any]
 
 
@@ -67,7 +77,15 @@ def _http(members: list[Member], clients: list[Client], limits: Limits) -> Part:
         middlewares |= _towards(one)
     return {
         "routers": routers, "services": services, "middlewares": middlewares,
-        "serversTransports": {"backends": _transport(limits)},
+        "serversTransports": {
+            HERE: {"maxIdleConnsPerHost": KEPT, "forwardingTimeouts": _timeouts(limits)},
+            ELSEWHERE: {
+                "maxIdleConnsPerHost": NONE_KEPT,
+                # Over HTTP/2 all requests would share one connection, and keep it.
+                "disableHTTP2": True,
+                "forwardingTimeouts": _timeouts(limits),
+            },
+        },
     }  # fmt: skip
 
 
@@ -104,7 +122,7 @@ def _backend(one: Member, limits: Limits, *, alone: bool) -> Part:
     balancer: Part = {
         "servers": [{"url": one.url}],
         "passHostHeader": False,
-        "serversTransport": "backends",
+        "serversTransport": ELSEWHERE if one.elsewhere else HERE,
         "healthCheck": {
             **_question(one),
             "interval": f"{limits.check_seconds}s",
@@ -173,12 +191,10 @@ def _chain(name: str, order: list[str]) -> tuple[str, Part]:
     return last, parts
 
 
-def _transport(limits: Limits) -> Part:
+def _timeouts(limits: Limits) -> Part:
     return {
-        "maxIdleConnsPerHost": 256,
-        "forwardingTimeouts": {
-            "dialTimeout": f"{limits.dial_seconds}s",
-            "responseHeaderTimeout": "0s",
-            "idleConnTimeout": f"{limits.keep_seconds}s",
-        },
+        "dialTimeout": f"{limits.dial_seconds}s",
+        # An answer that is not streamed takes as long as it takes.
+        "responseHeaderTimeout": "0s",
+        "idleConnTimeout": f"{limits.keep_seconds}s",
     }

@@ -6,6 +6,7 @@ https://doc.traefik.io/traefik/v3.7/reference/install-configuration/configuratio
 import json
 
 from lifecycle import tables
+from lifecycle.gateway.files import ERRORS
 
 MODULE = "lifecycle/door"
 LOOPBACK = "127.0.0.1"
@@ -18,12 +19,13 @@ TOLD = ("Gateway-Key", "Gateway-Model", "Gateway-First-Byte-Ms")
 """Headers that the door sets once the answer is out: for the log alone."""
 
 
-def text(port: int, address: str = LOOPBACK) -> str:
+def text(port: int, address: str = LOOPBACK, runtime: str = "venv") -> str:
     """The whole file: JSON, which is YAML, too.
 
     Args:
         port: where clients come in; the one above it is for looking only, on 127.0.0.1.
         address: where clients come in: 127.0.0.1, or this machine's on the tailnet.
+        runtime: where it runs; that says who keeps the access log.
     """
     limits = tables.gateway.limits()
     front = {
@@ -50,8 +52,9 @@ def text(port: int, address: str = LOOPBACK) -> str:
     }
     whole = {
         "global": {"checkNewVersion": False, "sendAnonymousUsage": False},
-        "log": {"level": "WARN", "format": "json", "filePath": "gateway.log", "maxSize": 10,
-                "maxBackups": 3},
+        "log": {
+            "level": "WARN", "format": "json", "filePath": ERRORS, "maxSize": 10, "maxBackups": 3,
+        },
         "providers": {
             "providersThrottleDuration": "100ms",
             "file": {"directory": "routes", "watch": True},
@@ -63,7 +66,7 @@ def text(port: int, address: str = LOOPBACK) -> str:
                 "entryPoint": "internal", "addServicesLabels": True, "addRoutersLabels": True,
             }
         },
-        "accessLog": _access_log(),
+        "accessLog": _access_log(runtime),
         "experimental": {"localPlugins": {"door": {"moduleName": MODULE}}},
     }  # fmt: skip
     return json.dumps(whole, indent=1) + "\n"
@@ -77,10 +80,12 @@ def listens(written: str) -> str:
         return ""
 
 
-def _access_log() -> dict[str, object]:
+def _access_log(runtime: str) -> dict[str, object]:
+    # supervisord or Docker keeps it, and turns it over when it is large: Traefik does not. Docker
+    # gets it from the standard output, which a container may not open by a name.
+    kept = {"filePath": "/dev/stderr"} if runtime == "venv" else {}
     return {
-        # supervisord keeps it, and turns it over when it is large: Traefik does not.
-        "filePath": "/dev/stderr",
+        **kept,
         "format": "json",
         "fields": {
             "defaultMode": "drop",

@@ -1,7 +1,9 @@
 """Tries a configuration of the gateway before it counts, and waits until it does.
 
-Run with the gateway's Python, in its folder; standard library only.
-usage: trial.py try TRAEFIK CANDIDATE ROUTES REVISION | trial.py await ADDRESS SECONDS
+Run in the gateway's folder; standard library only, for it runs without the checkout.
+usage: trial.py try CANDIDATE ROUTES REVISION PROGRAM… | trial.py await ADDRESS SECONDS
+
+`{place}` among the words of PROGRAM stands for the folder of the trial, where it is to run.
 
 Our own, because Traefik has no way to check a configuration: a broken route is an error in its log,
 and a broken file is passed over. So the candidate is loaded by a second Traefik, on free ports.
@@ -16,11 +18,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 PATIENCE = 30
 """Seconds for a Traefik to start: it interprets the door first."""
+GRACE = 10
+"""Seconds for it to end."""
 STATIC, PLUGINS = "traefik.yml", "plugins-local"
 
 
@@ -28,7 +33,7 @@ def main(words: list[str]) -> str:
     """Do what is asked; returns what is wrong, "" when nothing is."""
     if words[0] == "await":
         return awaited(words[1], float(words[2]))
-    program, candidate, routes, revision = words[1:]
+    candidate, routes, revision, *program = words[1:]
     problem = tried(program, Path(candidate), revision)
     if not problem:
         Path(routes).parent.mkdir(exist_ok=True)
@@ -36,36 +41,50 @@ def main(words: list[str]) -> str:
     return problem
 
 
-def awaited(address: str, seconds: float) -> str:
-    """Ask until the answer is 200."""
+def awaited(address: str, seconds: float, gone: Callable[[], bool] = lambda: False) -> str:
+    """Ask until the answer is 200, or whoever should give it is gone."""
     until = time.monotonic() + seconds
     while status(address) != 200:
+        if gone():
+            return "it ended"
         if time.monotonic() > until:
             return f"{address} did not answer with 200 within {seconds:g} s"
         time.sleep(0.05)
     return ""
 
 
-def tried(program: str, candidate: Path, revision: str) -> str:
+def tried(program: list[str], candidate: Path, revision: str) -> str:
     """Load it in a Traefik of its own; returns what that one says against it."""
     with tempfile.TemporaryDirectory(dir=".", prefix=".trial-") as name:
-        place = Path(name)
+        place = Path(name).resolve()
         front, internal = prepared(place, candidate)
         log = (place / "log").open("wb")
+        words = [word.replace("{place}", str(place)) for word in program]
         process = subprocess.Popen(
-            [program, f"--configFile={STATIC}"], cwd=place, stdout=log, stderr=log
+            [*words, f"--configFile={STATIC}"], cwd=place, stdout=log, stderr=log
         )
         try:
-            problem = awaited(f"http://127.0.0.1:{internal}/revision/{revision}", PATIENCE)
+            asked = f"http://127.0.0.1:{internal}/revision/{revision}"
+            problem = awaited(asked, PATIENCE, lambda: process.poll() is not None)
             closed = status(f"http://127.0.0.1:{front}/v1/models") == 401
         finally:
-            process.kill()
-            process.wait()
+            ended(process)
             log.close()
         errors = complaints(place / "log")
+        last = (place / "log").read_text(errors="replace").strip()[-600:]
     if errors or problem:
-        return "\n".join(errors) or problem
+        return "\n".join(errors) or f"{problem}: {last}"
     return "" if closed else "its door is open: a request without a key was not refused"
+
+
+def ended(process: "subprocess.Popen[bytes]") -> None:
+    """Not killed at once: `docker run` passes on that it should end, and dies of itself."""
+    process.terminate()
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def prepared(place: Path, candidate: Path) -> tuple[int, int]:

@@ -57,3 +57,8 @@ class Docker:
     compose_v1: str = ""
     repository: str = ""
     free: int = 0
+
+    @property
+    def rootless(self) -> bool:
+        """It is the user's own engine, which has its own files and its own network."""
+        return self.address.startswith("unix:///run/user/")

@@ -25,7 +25,8 @@ class Gateway:
     Args:
         made_from: digest of the lock its program was completely installed from.
         files: digest of its files on the disk, but the configuration that may change while it runs.
-        state: as supervisord names it: RUNNING, BACKOFF, …; "" when it does not run.
+        runtime: `venv` or `docker`: where it runs; "" when it was not started.
+        state: as supervisord or Docker names it: RUNNING, BACKOFF, …; "" when it does not run.
         since: start of the present process, seconds since the epoch.
         started: digest of the files it was started with.
         written: which configuration is on the disk.
@@ -35,10 +36,12 @@ class Gateway:
         taken: who else listens on its ports, by port.
         detail: the last error in its log.
         address: where clients come in, by its files; "" when there are none.
+        log: where its access log is: a file, or the command that shows it.
     """
 
     made_from: str = ""
     files: str = ""
+    runtime: str = ""
     state: str = ""
     since: float = 0
     started: str = ""
@@ -49,3 +52,4 @@ class Gateway:
     taken: dict[int, str] = field(default_factory=dict)
     detail: str = ""
     address: str = ""
+    log: str = ""

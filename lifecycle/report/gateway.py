@@ -11,7 +11,7 @@ from lifecycle.gateway.members import Member
 from lifecycle.host import Gateway, Standing
 from lifecycle.report.terminal import duration, line, note, out
 
-HEALTH = {True: "[green]up[/]", False: "[red]down[/]", None: "[dim]unknown[/]"}
+HEALTH = {True: "[green]up[/]", False: "[red]down[/]", None: "[dim]not checked yet[/]"}
 Rows = Iterable[tuple[Member, Standing]]
 
 
@@ -33,6 +33,8 @@ def gateway(now: Gateway, port: int, rows: Rows) -> None:
         line(f"gateway   {now.state.lower() or 'stopped'}")
     if now.detail and (now.state != "RUNNING" or not now.live):
         line(f"          {now.detail}")
+    if now.log:
+        line(f"          its log of requests: {now.log}")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("backend", "tier", "models", "health", "in flight", "up", "address"):
         table.add_column(name, overflow="fold")
@@ -54,6 +56,8 @@ def gateway_data(now: Gateway, port: int, rows: Rows) -> dict[str, Any]:
             "state": now.state.lower() or "stopped",
             "uptime_seconds": round(time.time() - now.since) if now.state else None,
             "configuration_live": bool(now.live),
+            "runtime": now.runtime or None,
+            "access_log": now.log or None,
             "detail": now.detail,
         },
         "backends": [

@@ -1,7 +1,6 @@
 """A server in a container, through `docker compose`. Only this module spells that command."""
 
-from lifecycle import engine
-from lifecycle import shell as processes
+from lifecycle import engine, processes
 from lifecycle.backend import Backend
 from lifecycle.host import Launch, Server
 from lifecycle.paths import Paths
@@ -20,9 +19,13 @@ def project(backend: str) -> str:
 
 def command(backend: str, *arguments: str) -> tuple[str, ...]:
     """A `docker compose` command for the project of a backend."""
+    return of(project(backend), *arguments)
+
+
+def of(project: str, *arguments: str) -> tuple[str, ...]:
+    """A `docker compose` command for any project of ours."""
     # /dev/null: Compose would otherwise read our root .env by its own rules.
-    return ("docker", "compose", "--project-name", project(backend), "--env-file", "/dev/null",
-            *arguments)  # fmt: skip
+    return ("docker", "compose", "--project-name", project, "--env-file", "/dev/null", *arguments)
 
 
 def status(backend: Backend, paths: Paths, started: Launch) -> Server:

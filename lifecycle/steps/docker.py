@@ -47,7 +47,8 @@ def way(backend: Backend, host: Host, paths: Paths) -> list[Step]:
 
 def fetch(backend: Backend, host: Host) -> list[Step]:
     """There is room for the image, and it is here."""
-    return pull.steps(image(backend, host), image_row(backend, host))
+    known = image_row(backend, host)
+    return pull.steps(image(backend, host), known.disk_gib if known else 0)
 
 
 def image(backend: Backend, host: Host) -> str:

@@ -63,7 +63,7 @@ def _foreign(host: Host) -> bool:
     The toolkit has to be where the engine is, and nobody here can start that one again
     (https://github.com/rancher-sandbox/rancher-desktop/issues/3968).
     """
-    own = host.docker.dockerd or ENGINES & set(host.packages) or _rootless(host)
+    own = host.docker.dockerd or ENGINES & set(host.packages) or host.docker.rootless
     return bool(host.docker.engine) and not own
 
 
@@ -140,8 +140,8 @@ def _runtime(host: Host) -> Step:
     return Step(
         name=KNOWS,
         missing=lambda now: "" if _knows(now) else restarted,
-        actions=() if _rootless(host) else _registration(host),
-        fix=ROOTLESS if _rootless(host) else SEE_RUNTIMES,
+        actions=() if host.docker.rootless else _registration(host),
+        fix=ROOTLESS if host.docker.rootless else SEE_RUNTIMES,
         phase="install",
         found=lambda now: RUNTIME if RUNTIME in now.docker.runtimes else CDI_DEVICE,
     )
@@ -156,11 +156,6 @@ def _registration(host: Host) -> tuple[Action, ...]:
         as_root(host, "nvidia-ctk", "runtime", "configure", "--runtime=docker"),
         *_restart(host),
     )
-
-
-def _rootless(host: Host) -> bool:
-    """The user's own engine reads another file, and root must not write it."""
-    return host.docker.address.startswith("unix:///run/user/")
 
 
 def _restart(host: Host) -> tuple[Action, ...]:

@@ -2,18 +2,17 @@
 
 from lifecycle.host import GIB, Host
 from lifecycle.step import PullImage, Step
-from lifecycle.tables.serving import Image
 
 
-def steps(wanted: str, known: Image | None) -> list[Step]:
+def steps(wanted: str, gib: float = 0) -> list[Step]:
     """The image is on this machine.
 
     Args:
         wanted: as Docker takes it: `name:tag`, `name@sha256:…` or both.
-        known: what is known of it; None of somebody's own image.
+        gib: what it takes of the disk, in GiB; 0 when nobody knows.
     """
     return [
-        *([_room(wanted, known.disk_gib)] if known else []),
+        *([_room(wanted, gib)] if gib else []),
         Step(
             name=f"the image {wanted} is here",
             missing=lambda now: absent(wanted, now.docker.images),

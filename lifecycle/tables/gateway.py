@@ -21,6 +21,21 @@ class Traefik(Locked):
 
 
 @dataclass(frozen=True)
+class Image:
+    """The same program as a container image; size in GiB."""
+
+    reference: str
+    digest: str
+    disk_gib: float
+
+    @property
+    def pinned(self) -> str:
+        """The reference to pull: by digest where one is known."""
+        known = self.digest.startswith("sha256:")
+        return f"{self.reference}@{self.digest}" if known else self.reference
+
+
+@dataclass(frozen=True)
 class Limits:
     """What the gateway takes and how long it waits: bytes, seconds, requests at once.
 
@@ -55,6 +70,11 @@ class _Allowed:
 def traefik() -> Traefik:
     """The gateway's program."""
     return load_row(Traefik, "gateway.toml", "traefik")
+
+
+def image() -> Image:
+    """The gateway's image, for `GATEWAY_RUNTIME=docker`."""
+    return load_row(Image, "gateway.toml", "image")
 
 
 def limits() -> Limits:

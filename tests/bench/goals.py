@@ -63,6 +63,7 @@ GOALS = {
     "tuned-start-eager": Goal("start, defaults + --enforce-eager : tuned", "s", under, "≥", 1.2),
     "tuned-speed-eager": Goal("8 streams, tuned : defaults + eager", "tok/s", over, "≥", 1.2),
     "gateway-first": Goal("first token, gateway - direct", "µs", added, "≤", 0.001),
+    "gateway-elsewhere": Goal("first token, ENDPOINT - here", "µs", added),
     "gateway-1": Goal("1 client, gateway : direct", "req/s", over),
     "gateway-16": Goal("16 clients, gateway : direct", "req/s", over),
     "gateway-64": Goal("64 clients, gateway : direct", "req/s", over),

@@ -30,6 +30,7 @@ def read_options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--max-num-seqs", type=int, default=defaults.max_num_seqs)
     parser.add_argument("--boot-seconds", type=float, default=defaults.boot_seconds)
     parser.add_argument("--token-seconds", type=float, default=defaults.token_seconds)
+    parser.add_argument("--prefill-seconds", type=float, default=defaults.prefill_seconds)
     parser.add_argument("--fault", action="append", default=[], metavar="NAME")
     parser.add_argument("--fault-seconds", type=float, default=defaults.fault_seconds)
     options, ignored = parser.parse_known_args(argv)
@@ -48,6 +49,7 @@ def to_settings(options: argparse.Namespace) -> Settings:
         port=options.port,
         faults=parse_faults(options.fault),
         token_seconds=options.token_seconds,
+        prefill_seconds=options.prefill_seconds,
         boot_seconds=options.boot_seconds,
         fault_seconds=options.fault_seconds,
         max_num_seqs=options.max_num_seqs,

@@ -142,6 +142,8 @@ class App:
 
     async def _generate(self, form: shapes.Form, wanted: Wanted, gone: Gone) -> Reply:
         await self._fail_early()
+        if instead := self._instead():
+            return instead
         choices = self._engine.choices(wanted)
         if wanted.stream:
             events = self._events(form, wanted, choices, gone)
@@ -160,6 +162,10 @@ class App:
             raise errors.internal("EngineCore encountered an issue.")
         if self.settings.has(Fault.SLOW_FIRST_BYTE):
             await asyncio.sleep(self.settings.fault_seconds)
+
+    def _instead(self) -> Reply | None:
+        """What takes the place of an answer in a shape that is not OpenAI's."""
+        return next((INSTEAD[one] for one in INSTEAD if self.settings.has(one)), None)
 
     async def _events(
         self, form: shapes.Form, wanted: Wanted, choices: list[Choice], gone: Gone
@@ -218,3 +224,14 @@ def as_json(body: object, status: int = 200) -> Reply:
 def as_event(body: object) -> bytes:
     """Return one server-sent event."""
     return b"data: " + json.dumps(body, separators=(",", ":")).encode() + b"\n\n"
+
+
+INSTEAD = {
+    # A proxy of Go's says nothing more: https://pkg.go.dev/net/http/httputil#ReverseProxy
+    Fault.STATUS_502: Reply(502),
+    # As in vllm/entrypoints/serve/elastic_ep/middleware.py.
+    Fault.STATUS_503: as_json(
+        {"error": "The model is currently scaling. Please try again later."}, 503
+    ),
+    Fault.STATUS_504: Reply(504, b"Gateway Timeout", "text/plain"),
+}

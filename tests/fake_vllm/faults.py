@@ -18,6 +18,9 @@ class Fault(StrEnum):
     SLOW_FIRST_BYTE = "slow-first-byte"
     STATUS_429 = "status-429"
     STATUS_500 = "status-500"
+    STATUS_502 = "status-502"
+    STATUS_503 = "status-503"
+    STATUS_504 = "status-504"
     # Who may come in
     OPEN_DOOR = "open-door"
     WRONG_KEY_ACCEPTED = "wrong-key-accepted"
@@ -63,6 +66,9 @@ FAULTS: dict[Fault, str] = {
     Fault.SLOW_FIRST_BYTE: "waits --fault-seconds before the first byte of a generation",
     Fault.STATUS_429: "refuses every generation: too many requests",
     Fault.STATUS_500: "fails every generation: internal error",
+    Fault.STATUS_502: "fails every generation as a proxy in front of it does: bad gateway",
+    Fault.STATUS_503: "refuses every generation: the model is scaling",
+    Fault.STATUS_504: "fails every generation as a proxy in front of it does: timed out",
     Fault.OPEN_DOOR: "needs no key at all",
     Fault.WRONG_KEY_ACCEPTED: "needs a key, but any will do",
     Fault.OTHER_NAME: "lists a model of another name",

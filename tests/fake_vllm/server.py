@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.fake_vllm import boot, wire
 from tests.fake_vllm.app import App
@@ -42,7 +44,8 @@ class Server:
     @property
     def url(self) -> str:
         """Where it will be reached."""
-        return f"http://{self.settings.host}:{self.settings.port}"
+        scheme = "https" if self.settings.certificate else "http"
+        return f"{scheme}://{self.settings.host}:{self.settings.port}"
 
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Boot, listen, and answer until it is stopped."""
@@ -52,8 +55,9 @@ class Server:
             if self._stopped.is_set():
                 return
             listening = await asyncio.start_server(
-                self._connected, sock=self._socket, backlog=BACKLOG, limit=wire.HEAD_LIMIT
-            )
+                self._connected, sock=self._socket, backlog=BACKLOG, limit=wire.HEAD_LIMIT,
+                ssl=_tls(self.settings.certificate),
+            )  # fmt: skip
             ready()
             try:
                 await self._stopped.wait()
@@ -103,6 +107,14 @@ class Server:
             connection.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
         await _settle()
+
+
+def _tls(certificate: Path | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    return context
 
 
 async def _settle() -> None:

@@ -1,6 +1,7 @@
 """What one double is like: its name, its key, its pace, its defects."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.fake_vllm.faults import Fault
 
@@ -24,6 +25,8 @@ class Settings:
     fault_seconds: float = 5.0
     max_num_seqs: int = 256
     log: bool = False
+    # A PEM file with a certificate and its key: then it speaks HTTPS.
+    certificate: Path | None = None
 
     def has(self, fault: Fault) -> bool:
         """Whether the server is broken in this way at this moment."""

@@ -195,6 +195,15 @@ def test_a_refusal_has_openais_shape(server: FakeVllm, fault: str, status: int) 
     assert (code, answer["error"]["code"]) == (status, status)
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_what_others_say_in_its_place_has_another_shape(server: FakeVllm, status: int) -> None:
+    server.become(f"status-{status}")
+    with closing(connect(server)) as connection:
+        response = send(connection, FRANCE)
+        assert response.status == status
+        assert b'"message"' not in response.read()
+
+
 def test_a_crash_leaves_nobody_at_the_port() -> None:
     with fake_vllm(faults=[Fault.CRASH_ON_REQUEST]) as server:
         with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):

@@ -9,12 +9,15 @@ import pytest
 
 from lifecycle.keys import KEYS
 from lifecycle.paths import ROOT
-from lifecycle.steps import docker
+from lifecycle.step import Command
+from lifecycle.steps import docker, gateway_docker
+from lifecycle.steps.gateway_form import Wanted
 from lifecycle.steps.overlays import BASE, BORROWED, OVERLAYS, files
 from tests.unit.given import PATHS, backend, host
 from tests.unit.gpu_hosts import SERVERS
 
 FILES = sorted((ROOT / "compose").glob("*.yml"))
+GATEWAY = ROOT / "compose" / "gateway.yml"
 VLLM = (ROOT / "compose" / "vllm.yml").read_text()
 LINES = [line.partition(" #")[0].strip() for line in VLLM.splitlines()]
 CODE = [line for line in LINES if line and not line.startswith("#")]
@@ -41,7 +44,9 @@ def test_it_is_published_on_the_loopback_only() -> None:
 @every_file
 def test_no_file_opens_another_way_in(file: Path) -> None:
     text = file.read_text()
-    for word in ("network_mode", "privileged: true", "docker.sock", "0.0.0.0", "expose:"):
+    # The gateway has the network of the machine itself, and so publishes nothing.
+    own = "ports:" if file == GATEWAY else "network_mode"
+    for word in (own, "privileged: true", "docker.sock", "0.0.0.0", "expose:"):
         assert word not in text
 
 
@@ -114,7 +119,22 @@ def test_whatever_is_given_is_asked_for_or_passed_through(name: str) -> None:
 
 def test_every_file_is_there_and_used_somewhere() -> None:
     used = {file for server in ALL.values() for file in files(*server)}
-    assert used == {file.name for file in FILES} == {BASE, *(one.file for one in OVERLAYS)}
+    servers = {file.name for file in FILES if file != GATEWAY}
+    assert used == servers == {BASE, *(one.file for one in OVERLAYS)}
+
+
+def test_the_gateway_gets_every_value_it_asks_for() -> None:
+    wanted = Wanted(8080, "{}", runtime="docker")
+    (command,) = [
+        one for one in gateway_docker.begin(wanted, PATHS, host()) if isinstance(one, Command)
+    ]
+    assert set(re.findall(r"\$\{(\w+)", GATEWAY.read_text())) == set(command.env)
+
+
+def test_the_gateway_may_do_no_more_than_it_must() -> None:
+    code = [line.strip() for line in GATEWAY.read_text().splitlines()]
+    for line in ("cap_drop: [ALL]", 'security_opt: ["no-new-privileges:true"]', "read_only: true"):
+        assert line in code
 
 
 def test_a_borrowed_file_is_mounted_by_the_overlay_that_is_named_for_it() -> None:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from lifecycle.facts import gateway
+from lifecycle.facts import gateway, network
 from lifecycle.gateway import files, traefik
 from lifecycle.paths import Paths
 
@@ -20,7 +20,7 @@ def test_the_last_error_is_told_and_a_warning_is_none() -> None:
 
 def test_where_it_listens_is_what_its_files_say(tmp_path: Path) -> None:
     paths = Paths(tmp_path, tmp_path, tmp_path)
-    assert gateway.address(paths) == ""
+    assert network.gateway_address(paths) == ""
     files.folder(paths).mkdir()
     (files.folder(paths) / files.STATIC).write_text(traefik.text(8080, "100.64.0.1"))
-    assert gateway.address(paths) == "100.64.0.1"
+    assert network.gateway_address(paths) == "100.64.0.1"

@@ -89,6 +89,16 @@ def test_a_backend_elsewhere_without_a_key_is_asked_without_one() -> None:
     assert http(open_)["services"]["backend-a"]["loadBalancer"]["healthCheck"]["headers"] == {}
 
 
+def test_a_connection_to_another_machine_is_not_kept() -> None:
+    whole = http(one("a"), one("b", elsewhere=True))
+    named = [whole["services"][f"backend-{n}"]["loadBalancer"]["serversTransport"] for n in "ab"]
+    here, there = (whole["serversTransports"][name] for name in named)
+    assert here["maxIdleConnsPerHost"] > 0
+    # Of HTTP/2 Go keeps one whatever this says.
+    assert (there["maxIdleConnsPerHost"], there["disableHTTP2"]) == (-1, True)
+    assert {each["forwardingTimeouts"]["dialTimeout"] for each in (here, there)} == {"2s"}
+
+
 def test_500_is_nothing_to_ask_another_for() -> None:
     whole = http(one("a"), one("b"))
     status = [s["failover"]["errors"]["status"] for s in whole["services"].values()

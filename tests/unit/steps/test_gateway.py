@@ -7,42 +7,47 @@ import pytest
 from lifecycle import tables
 from lifecycle.gateway import files, routing
 from lifecycle.gateway.members import Member
-from lifecycle.host import Gateway, Host
+from lifecycle.host import DOCKER_SOCKET, Docker, Gateway, Host
 from lifecycle.paths import ROOT, Paths
 from lifecycle.step import Command, Step, WriteFile
 from lifecycle.steps import gateway as steps
-from lifecycle.steps.gateway import Wanted
+from lifecycle.steps import gateway_docker
+from lifecycle.steps.gateway_form import PLACE, Wanted
 from tests.unit import given
 
 PATHS = Paths(root=ROOT, home=Path("/data"), models=Path("/data/models"))
 SECRET = "sk-of-a-backend"
 ROUTES = routing.text([Member("a", "http://a:8000", "gpu", 4, SECRET, ("m",))], [])
-WANTED = Wanted(8080, ROUTES)
+PLAIN = Wanted(8080, ROUTES)
+CONTAINER = Wanted(8080, ROUTES, runtime="docker")
+BOTH = pytest.mark.parametrize("wanted", [PLAIN, CONTAINER], ids=["plain", "container"])
 
 
-def good(**changes: Any) -> Host:
+def good(wanted: Wanted = PLAIN, **changes: Any) -> Host:
     """A gateway that runs as wanted, but for what changes."""
-    digest = files.digest(steps.fixed(PATHS, WANTED))
+    digest = files.digest(steps.fixed(PATHS, wanted))
     running = Gateway(
-        made_from=tables.gateway.traefik().fingerprint(), files=digest, state="RUNNING", since=1.0,
-        started=digest, written=WANTED.revision, live=WANTED.revision, unkeyed=401, metrics=401,
+        made_from=tables.gateway.traefik().fingerprint(), files=digest, runtime=wanted.runtime,
+        state="RUNNING", since=1.0, started=digest, written=wanted.revision, live=wanted.revision,
+        unkeyed=401, metrics=401,
     )  # fmt: skip
-    return given.host(gateway=replace(running, **changes))
+    image = frozenset({tables.gateway.image().pinned})
+    docker = Docker(engine="29.0", compose="2.40", images=image, address=DOCKER_SOCKET)
+    return given.host(gateway=replace(running, **changes), docker=docker)
 
 
-def missing(**changes: Any) -> dict[str, str]:
-    host = good(**changes)
-    return given.missing(steps.up(WANTED, PATHS, host, given.TOOLS), host)
+def missing(wanted: Wanted, host: Host) -> dict[str, str]:
+    return given.missing(steps.up(wanted, PATHS, host, given.TOOLS), host)
 
 
-def test_a_gateway_as_wanted_misses_nothing() -> None:
-    assert missing() == {}
+@BOTH
+def test_a_gateway_as_wanted_misses_nothing(wanted: Wanted) -> None:
+    assert missing(wanted, good(wanted)) == {}
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"made_from": ""}, "it is not (completely)"),
         ({"taken": {8081: "python (pid 3)"}}, "port 8081 is taken by python (pid 3)"),
         ({"files": ""}, "they are not, or are others"),
         ({"written": "0"}, "there is none, or another one"),
@@ -55,13 +60,65 @@ def test_a_gateway_as_wanted_misses_nothing() -> None:
         ({"metrics": 200}, "/metrics answers with 200"),
     ],
 )
-def test_what_is_missing_is_said(changes: dict[str, Any], why: str) -> None:
-    assert list(missing(**changes).values()) == [why]
+@BOTH
+def test_what_is_missing_is_said(wanted: Wanted, changes: dict[str, Any], why: str) -> None:
+    assert list(missing(wanted, good(wanted, **changes)).values()) == [why]
 
 
-def test_no_secret_is_in_a_command_and_files_are_private() -> None:
-    actions = list(given.actions(steps.up(WANTED, PATHS, Host(disks=given.host().disks),
-                                          given.TOOLS)))  # fmt: skip
+def test_a_program_that_is_not_complete_is_missing() -> None:
+    found = missing(PLAIN, good(made_from=""))
+    assert list(found.values()) == ["it is not (completely)"]
+
+
+@pytest.mark.parametrize(
+    ("docker", "why"),
+    [
+        (Docker(problem="no docker"), "no docker"),
+        (Docker(engine="29.0", compose="2.40", address=DOCKER_SOCKET), "not on this machine"),
+        (Docker(engine="29.0", compose="2.40", address="ssh://box"), "the engine is elsewhere"),
+        (
+            Docker(engine="29.0", compose="2.40", address="unix:///run/user/1000/docker.sock"),
+            "a network of its own",
+        ),
+        (
+            Docker(engine="29.0", compose="2.40", desktop=True, address=DOCKER_SOCKET),
+            "a machine of its own",
+        ),
+    ],
+)
+def test_a_container_needs_an_engine_on_this_very_machine(docker: Docker, why: str) -> None:
+    found = missing(CONTAINER, replace(good(CONTAINER), docker=docker))
+    assert why in next(iter(found.values()))
+
+
+def test_a_container_of_a_chosen_image_is_made_of_that() -> None:
+    wanted = replace(CONTAINER, image="mirror.example/traefik:v3")
+    assert list(missing(wanted, good(wanted))) == ["the image mirror.example/traefik:v3 is here"]
+    assert gateway_docker.traefik(wanted, PATHS, good())[-1] == "mirror.example/traefik:v3"
+
+
+def test_on_the_tailnet_a_container_does_not_come_back_before_its_rule() -> None:
+    def restart(wanted: Wanted) -> str:
+        (command,) = [
+            one for one in gateway_docker.begin(wanted, PATHS, good()) if isinstance(one, Command)
+        ]
+        return command.env["RESTART"]
+
+    assert restart(CONTAINER) == "unless-stopped"
+    assert restart(replace(CONTAINER, address="100.64.0.1")) == "on-failure"
+
+
+def test_a_trial_runs_in_its_own_folder_and_has_no_more_rights() -> None:
+    words = gateway_docker.traefik(CONTAINER, PATHS, good())
+    assert words[words.index("--workdir") + 1] == PLACE
+    for word in ("--read-only", "no-new-privileges:true", "ALL"):
+        assert word in words
+
+
+@BOTH
+def test_no_secret_is_in_a_command_and_files_are_private(wanted: Wanted) -> None:
+    bare = Host(disks=given.host().disks)
+    actions = list(given.actions(steps.up(wanted, PATHS, bare, given.TOOLS)))
     assert SECRET not in " ".join(map(str, actions))
     holding = [one for one in actions if isinstance(one, WriteFile) and SECRET in one.text]
     assert {one.mode for one in holding} == {0o600}
@@ -71,13 +128,13 @@ def test_no_secret_is_in_a_command_and_files_are_private() -> None:
 def test_a_dry_run_gets_through() -> None:
     """A step without actions would end it: what it asks for cannot be so yet."""
     bare = Host(disks=given.host().disks)
-    unmet = [one for one in steps.up(WANTED, PATHS, bare, given.TOOLS) if one.missing(bare)]
+    unmet = [one for one in steps.up(PLAIN, PATHS, bare, given.TOOLS) if one.missing(bare)]
     assert len(unmet) > 3
     assert all(one.actions for one in unmet)
 
 
 def test_a_configuration_is_tried_before_it_counts() -> None:
-    (tried, _) = steps.reload(WANTED, PATHS)
+    (tried, _) = steps.reload(PLAIN, PATHS, good(), given.TOOLS)
     write, command = tried.actions
     assert isinstance(write, WriteFile)
     assert write.path.name == files.CANDIDATE
@@ -86,28 +143,34 @@ def test_a_configuration_is_tried_before_it_counts() -> None:
 
 
 def test_only_a_running_gateway_is_outdated() -> None:
-    assert not steps.outdated(PATHS, WANTED, good())
-    assert steps.outdated(PATHS, WANTED, good(started="0"))
-    assert not steps.outdated(PATHS, WANTED, good(state="", started="0"))
+    assert not steps.outdated(PATHS, PLAIN, good())
+    assert steps.outdated(PATHS, PLAIN, good(started="0"))
+    assert not steps.outdated(PATHS, PLAIN, good(state="", started="0"))
 
 
 def test_another_address_takes_a_new_start() -> None:
-    assert steps.outdated(PATHS, replace(WANTED, address="100.64.0.1"), good())
+    assert steps.outdated(PATHS, replace(PLAIN, address="100.64.0.1"), good())
+
+
+def test_another_runtime_takes_a_new_start() -> None:
+    assert steps.outdated(PATHS, CONTAINER, good(PLAIN))
+    assert steps.outdated(PATHS, PLAIN, good(CONTAINER))
 
 
 def test_what_must_be_before_comes_after_the_files_and_before_the_start() -> None:
     rule = Step("a rule", lambda _: "")
-    names = [one.name for one in steps.up(WANTED, PATHS, good(), given.TOOLS, [rule])]
+    names = [one.name for one in steps.up(PLAIN, PATHS, good(), given.TOOLS, [rule])]
     assert names.index("the gateway's files are written") < names.index("a rule")
     assert names.index("a rule") + 1 == names.index("the gateway runs")
 
 
-def test_fixed_files_are_those_that_are_compared() -> None:
-    assert set(steps.fixed(PATHS, WANTED)) == set(files.FIXED)
+@BOTH
+def test_fixed_files_are_those_that_are_compared(wanted: Wanted) -> None:
+    assert set(steps.fixed(PATHS, wanted)) == set(files.FIXED[wanted.runtime])
 
 
 def test_supervisord_gets_no_path_that_it_could_misread() -> None:
     odd = Paths(root=ROOT, home=Path("/a ;b %d/home"), models=Path("/m"))
-    text = steps.fixed(odd, WANTED)[files.SUPERVISOR]
+    text = steps.fixed(odd, PLAIN)[files.SUPERVISOR]
     assert "/a ;b" not in text
     assert "command=../engines/gateway-" in text

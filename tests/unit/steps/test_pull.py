@@ -20,7 +20,7 @@ def on(free: float, *images: str) -> Host:
 
 
 def test_a_full_disk_is_told_before_anything_is_fetched() -> None:
-    room, image = pull.steps(WANTED, ROW)
+    room, image = pull.steps(WANTED, ROW.disk_gib)
     assert room.missing(on(24)) == (f"{WANTED} needs 25 GiB in /var/lib/docker, 24.0 GiB are free")
     assert (room.actions, "docker system df" in room.fix) == ((), True)
     assert image.actions == (PullImage(WANTED),)
@@ -32,9 +32,9 @@ def test_a_full_disk_is_told_before_anything_is_fetched() -> None:
     ids=["room enough", "here already", "a disk we cannot see"],
 )
 def test_there_is_room(machine: Host) -> None:
-    room = pull.steps(WANTED, ROW)[0]
+    room = pull.steps(WANTED, ROW.disk_gib)[0]
     assert room.missing(machine) == ""
 
 
 def test_of_somebodys_own_image_no_size_is_known() -> None:
-    assert list(missing(pull.steps("mine:1", None), on(1))) == ["the image mine:1 is here"]
+    assert list(missing(pull.steps("mine:1"), on(1))) == ["the image mine:1 is here"]

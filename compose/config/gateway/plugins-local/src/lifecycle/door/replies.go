@@ -34,6 +34,7 @@ var (
 	down = refusal{503, "server_error", "no_backend",
 		"No backend of this model answers at the moment. Try again later."}
 	lostBackend = refusal{502, "server_error", "bad_gateway", "The backend broke off, or refused the gateway."}
+	late        = refusal{504, "server_error", "gateway_timeout", "The backend took too long."}
 	failed      = refusal{500, "server_error", "internal_error", "The request failed."}
 )
 
@@ -42,9 +43,16 @@ func unknownModel(name string) refusal {
 		fmt.Sprintf("The model %q does not exist. GET /v1/models lists those that do.", name)}
 }
 
-// instead says what stands for an answer that is no JSON, so Traefik's own or a broken backend's.
+// ours are the answers after which another backend is asked: what comes out is of the last one, and
+// the client should hear of all.
+func ours(status int) bool {
+	return status == 429 || (status >= 502 && status <= 504)
+}
+
+// instead says what stands for such an answer, and for one that is no JSON: Traefik's own, or a
+// broken backend's.
 func instead(status int) refusal {
-	for _, known := range []refusal{unknownPath, full, down, lostBackend} {
+	for _, known := range []refusal{unknownPath, full, down, lostBackend, late} {
 		if known.status == status {
 			return known
 		}
@@ -83,8 +91,7 @@ func (r *reply) WriteHeader(status int) {
 		r.refuse(lostBackend)
 		return
 	}
-	kind := r.rw.Header().Get("Content-Type")
-	if status >= 400 && !strings.HasPrefix(kind, "application/json") {
+	if ours(status) || (status >= 400 && !r.isJSON()) {
 		r.refuse(instead(status))
 		return
 	}
@@ -92,6 +99,10 @@ func (r *reply) WriteHeader(status int) {
 	r.streamed = r.rw.Header().Get("Content-Length") == ""
 	r.rw.WriteHeader(status)
 	r.flush()
+}
+
+func (r *reply) isJSON() bool {
+	return strings.HasPrefix(r.rw.Header().Get("Content-Type"), "application/json")
 }
 
 func (r *reply) Write(piece []byte) (int, error) {
@@ -121,6 +132,7 @@ func (r *reply) refuse(why refusal) {
 	r.begun, r.replaced = true, true
 	headers := r.rw.Header()
 	headers.Del("Content-Length")
+	headers.Del("Content-Encoding")
 	headers.Set("Content-Type", "application/json")
 	if (why.status == 429 || why.status == 503) && headers.Get("Retry-After") == "" {
 		headers.Set("Retry-After", "1")

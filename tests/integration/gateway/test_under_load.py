@@ -1,0 +1,154 @@
+"""Backends are killed, frozen, added and removed while clients ask: how many of them notice."""
+
+import http.client
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import psutil
+import pytest
+
+from lifecycle.gateway import files
+from tests.integration.checkout import free_port
+from tests.integration.gateway.pressure import Drip, Load
+from tests.integration.gateway.processes import Behind
+from tests.integration.gateway.running import TWO_CHECKS, Gateway
+
+MODEL = "crowd"
+CARDS = ("card-0", "card-1")
+KILLED, RELOADED = 5_000, 1_000
+"""POSTs of which none may fail, while backends are killed and while they come and go."""
+
+
+@pytest.fixture(scope="module")
+def started(gateway: Gateway) -> Iterator[dict[str, Behind]]:
+    """Two cards and the CPU, each in a process of its own."""
+    gpus = {"card-0": "cuda", "card-1": "rocm", "cpu": "cpu"}
+    trio = {name: Behind(name, free_port(), MODEL) for name in gpus}
+    with ExitStack() as stack:
+        for one in trio.values():
+            stack.callback(one.kill)
+            one.begin()
+            gateway.member(one.name, one.url, MODEL, 128, gpus[one.name])
+            stack.callback(gateway.file(one.name).unlink)
+        for one in trio.values():
+            one.listens()
+        gateway.inv("gateway.reload")
+        yield trio
+
+
+@pytest.fixture
+def trio(gateway: Gateway, started: dict[str, Behind]) -> dict[str, Behind]:
+    """All of them are well, whatever became of them in another test."""
+    for one in started.values():
+        if not one.lives:
+            one.begin()
+            one.listens()
+        gateway.until(one.name, up=True)
+    return started
+
+
+def test_kill_9_is_not_seen(gateway: Gateway, trio: dict[str, Behind]) -> None:
+    with Load(gateway, MODEL, 16) as load:
+        for name in (*CARDS, CARDS[0]):
+            load.more(300)
+            trio[name].kill()
+            load.more(300)
+            trio[name].begin()
+            trio[name].listens()
+            gateway.until(name, up=True)
+        load.more(max(0, KILLED - load.count))
+    load.report("a backend killed three times")
+
+
+def test_both_cards_killed_leave_all_to_the_cpu(gateway: Gateway, trio: dict[str, Behind]) -> None:
+    before = gateway.served_by(MODEL)
+    with Load(gateway, MODEL, 16) as load:
+        load.more(300)
+        for name in CARDS:
+            trio[name].kill()
+        load.more(1500)
+    shares = gateway.served_by(MODEL) - before
+    load.report("both cards killed")
+    assert shares["cpu"] >= 1500 - 16
+    print(f"{shares['cpu']:,} by the CPU")
+
+
+def test_backends_come_and_go_without_a_loss(gateway: Gateway, trio: dict[str, Behind]) -> None:
+    with Load(gateway, MODEL, 4) as load:
+        # The same process by another name, as a third card.
+        gateway.member("another", trio["cpu"].url, MODEL, elsewhere=True)
+        gateway.inv("gateway.reload")
+        load.more(100)
+        gateway.file("another").unlink()
+        gateway.inv("gateway.reload")
+        load.more(max(0, RELOADED - load.count))
+    load.report("a backend added and removed")
+    assert gateway.served_by(MODEL)["another"] > 10
+
+
+def test_a_frozen_backend_is_left_alone(gateway: Gateway, trio: dict[str, Behind]) -> None:
+    with Drip(gateway, MODEL) as drip:
+        time.sleep(0.3)
+        trio["card-0"].signal(signal.SIGSTOP)
+        since = time.monotonic()
+        time.sleep(TWO_CHECKS + 1.5)  # longer than any may begin that waits
+        trio["card-0"].signal(signal.SIGCONT)  # those that it had taken are answered now
+    slow = drip.report("a backend frozen for 5.5 s", since)
+    assert slow
+    assert max(began for began, _ in slow) < TWO_CHECKS
+
+
+def test_200_streams_at_once(gateway: Gateway, trio: dict[str, Behind]) -> None:
+    assert trio
+    before = gateway.served_by(MODEL)
+    with ThreadPoolExecutor(200) as crew:
+        began = time.monotonic()
+        answers = list(crew.map(lambda _: gateway.chat(MODEL, 40, stream=True), range(200)))
+        seconds = time.monotonic() - began
+    shares = gateway.served_by(MODEL) - before
+    assert {one.status for one in answers} == {200}
+    assert all(one.body.endswith(b"data: [DONE]\n\n") for one in answers)
+    print(f"200 streams at once: 0 broken, {dict(shares)}, all within {seconds:.1f} s")
+
+
+def test_up_again_has_nothing_to_do(gateway: Gateway) -> None:
+    done = gateway.checkout.inv("gateway.up", limit=60)
+    assert "nothing to do" in done.stderr
+
+
+def test_a_broken_configuration_never_takes_the_place(gateway: Gateway) -> None:
+    """The worst that can be: the door itself is no program any more."""
+    before = (gateway.folder / files.ROUTES).read_text()
+    door = gateway.folder / files.PLUGIN / "door.go"
+    source = door.read_text()
+    gateway.member("extra", "http://127.0.0.1:9", "extra", elsewhere=True)
+    try:
+        door.write_text("package door\n")
+        done = gateway.checkout.inv("gateway.reload", limit=90)
+    finally:
+        door.write_text(source)
+        gateway.file("extra").unlink()
+    assert done.returncode == 5
+    assert (gateway.folder / files.ROUTES).read_text() == before
+    assert gateway.chat("alone").status == 200
+
+
+def test_a_killed_gateway_is_back(gateway: Gateway) -> None:
+    (one,) = [
+        process
+        for process in psutil.process_iter()
+        if process.name() == "traefik" and process.cwd() == str(gateway.folder)
+    ]
+    one.kill()
+    deadline = time.monotonic() + 15
+    while True:
+        try:
+            if gateway.chat("alone").status == 200:
+                break
+        except (OSError, http.client.HTTPException):
+            pass
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
