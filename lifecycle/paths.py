@@ -26,7 +26,7 @@ class Paths:
 
     @property
     def exposed(self) -> Path:
-        """What `inv expose` added to a tailnet, there or not."""
+        """The list of what `inv expose` added to a tailnet, there or not."""
         return self.home / "gateway" / "exposed.json"
 
     def engine(self, name: str) -> Path:

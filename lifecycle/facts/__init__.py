@@ -6,6 +6,7 @@ from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.facts import (
     amd,
+    bind,
     checkout,
     cpu,
     disk,
@@ -16,19 +17,23 @@ from lifecycle.facts import (
     os,
     packages,
     secrets,
+    serve,
     server,
-    tailscale,
     venv,
     weights,
     windows,
     wsl,
 )
+from lifecycle.gateway.traefik import LOOPBACK
 from lifecycle.host import (
     Disk,
     Docker,
+    Firewall,
+    Gateway,
     Host,
     Os,
     Server,
+    Serving,
     Venv,
     Weights,
 )
@@ -75,7 +80,7 @@ def survey(paths: Paths, machine: Machine, limit: float = LIMIT) -> Host:
             "windows": lambda: _windows(machine, here),
             "nvidia": lambda: nvidia.look(machine, here, paths.home),
             "amd": lambda: amd.look(machine, here),
-            "tailscale": lambda: tailscale.look(machine, here),
+            "tailscale": lambda: _tailnet(machine, here, paths),
             "docker": lambda: _docker(machine, limit),
             "packages": lambda: packages.look(machine),
             "cpu": lambda: cpu.look(machine),
@@ -86,9 +91,11 @@ def survey(paths: Paths, machine: Machine, limit: float = LIMIT) -> Host:
         },
         limit,
     )
-    both = found.pop("windows", {})
-    assert isinstance(both, dict)  # noqa: S101 - for mypy
-    return Host(os=here, unread=problems, **both, **found)  # type: ignore[arg-type]
+    for several in ("windows", "tailscale"):
+        parts = found.pop(several, {})
+        assert isinstance(parts, dict)  # noqa: S101 - for mypy
+        found |= parts
+    return Host(os=here, unread=problems, **found)  # type: ignore[arg-type]
 
 
 def with_backend(
@@ -132,6 +139,19 @@ def _windows(machine: Machine, here: Os) -> dict[str, object]:
     """Windows first: it knows where the user's `.wslconfig` is."""
     below = windows.look(machine, here)
     return {"windows": below, "wsl": wsl.look(machine, here, below)}
+
+
+def _tailnet(machine: Machine, here: Os, paths: Paths) -> dict[str, object]:
+    """Tailscale, what goes out through it, and the firewall where the gateway listens there."""
+    seen = serve.look(machine, machine.ask("serving", Serving(), lambda: serve.own(paths)))
+    address = machine.ask("gateway.address", "", lambda: network.gateway_address(paths))
+    outside = address not in {"", LOOPBACK}
+    return {
+        "tailscale": seen.tailscale,
+        "serving": seen.serving,
+        "firewall": bind.look(machine, here) if outside else Firewall(),
+        "gateway": Gateway(address=address),
+    }
 
 
 def _disks(paths: Paths, machine: Machine) -> dict[str, Disk]:

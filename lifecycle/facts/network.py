@@ -1,12 +1,65 @@
-"""Ports: who holds the one a backend wants."""
+"""Ports: who holds the one a backend wants, which are ours, and who reaches them."""
 
-from lifecycle import shell
+import os
+from contextlib import suppress
+
+from lifecycle import backend as backends
+from lifecycle import processes
 from lifecycle.backend import Backend
+from lifecycle.errors import ConfigError
+from lifecycle.gateway import files, traefik
 from lifecycle.host import Server
+from lifecycle.keys import KEYS
+from lifecycle.paths import Paths
+from lifecycle.runtimes import launch
 
 
 def other_listener(backend: Backend, server: Server) -> str:
     """Who else listens on the backend's port; "" when it is free or our own server has it."""
     if server.alive and server.launch.settings.get("PORT") == str(backend.port):
         return ""
-    return shell.listener(backend.port)
+    return processes.listener(backend.port)
+
+
+def engines(paths: Paths) -> dict[int, str]:
+    """Ports of ours that nobody outside may reach, and what listens there. Never raises.
+
+    What was started counts beside what the files say by now: a slip in one hides no server.
+    """
+    return {**_by_the_files(paths), **started(paths), gateway(paths) + 1: "the gateway's figures"}
+
+
+def started(paths: Paths) -> dict[int, str]:
+    """Ports of the servers that were started and not stopped."""
+    found = {}
+    for file in sorted(paths.run("").glob(f"*/{launch.FILE}")):
+        port = launch.read(file.parent).settings.get("PORT", "")
+        if port.isdecimal():
+            found[int(port)] = f"backend {file.parent.name}"
+    return found
+
+
+def gateway(paths: Paths) -> int:
+    """The gateway's port. Never raises: of a value that is wrong, the default counts."""
+    given = None
+    with suppress(ConfigError):
+        given = backends.load_shared(paths.root, os.environ, ("GATEWAY_PORT",)).get("GATEWAY_PORT")
+    return int(given.text if given else KEYS["GATEWAY_PORT"].default)
+
+
+def gateway_address(paths: Paths) -> str:
+    """Where clients come in by its files, whether it runs or not; "" when there are none."""
+    try:
+        return traefik.listens((files.folder(paths) / files.STATIC).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _by_the_files(paths: Paths) -> dict[int, str]:
+    found = {}
+    for name in backends.names(paths.root):
+        with suppress(ConfigError):
+            one = backends.load(name, paths.root, os.environ)
+            if not one.elsewhere:
+                found[one.port] = f"backend {name}"
+    return found

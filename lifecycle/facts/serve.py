@@ -11,9 +11,9 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
-from lifecycle import clients, http
+from lifecycle import clients, http, processes
 from lifecycle.errors import ConfigError
-from lifecycle.facts import os, tailscale
+from lifecycle.facts import network, os, tailscale
 from lifecycle.host import Exposed, Host, Mount, Probe, Serving, Tailnet
 from lifecycle.machine import Machine
 from lifecycle.paths import Paths
@@ -28,24 +28,36 @@ AGAIN = 0.5
 
 
 def survey(machine: Machine, paths: Paths, target: str = "") -> Host:
-    """A machine as far as exposing something matters. Never raises.
+    """A machine as far as exposing something matters.
 
     Args:
         target: the address that is to be exposed, with its `/v1`; "" where that does not matter.
     """
+    guard = http.status(f"{target}/models") if target else 0
+    return look(machine, replace(own(paths), guard=guard))
+
+
+def look(machine: Machine, known: Serving) -> Host:
+    """Tailscale, and what it serves beside what is known already. Never raises."""
     here = os.look(machine)
-    known, unreadable = _written(paths)
-    host = Host(os=here, tailscale=tailscale.look(machine, here), serving=Serving(written=known))
+    host = Host(os=here, tailscale=tailscale.look(machine, here), serving=known)
     mounts, problem = _mounts(machine, host.tailnet)
-    found = Serving(
-        mounts=mounts,
-        problem=problem,
-        written=known,
+    return replace(host, serving=replace(known, mounts=mounts, problem=problem))
+
+
+def own(paths: Paths) -> Serving:
+    """What this program has written down and started."""
+    written, unreadable = _written(paths)
+    port = network.gateway(paths)
+    made = (port,) if network.gateway_address(paths) else ()
+    return Serving(
+        written=written,
         unreadable=unreadable,
-        guard=http.status(f"{target}/models") if target else 0,
+        engines=network.engines(paths),
+        gateway=port,
+        wide=processes.beyond_loopback((*network.started(paths), *made)),
         clients=known_clients(paths),
     )
-    return replace(host, serving=found)
 
 
 def parse(text: str) -> tuple[Mount, ...]:
@@ -68,21 +80,17 @@ def parse(text: str) -> tuple[Mount, ...]:
     return tuple(sorted(found, key=lambda one: (one.port, one.name, one.path)))
 
 
-def probe(
-    exposed: Exposed, others: tuple[Mount, ...], engines: Mapping[int, str], patience: float
-) -> list[Probe]:
+def probe(exposed: Exposed, serving: Serving, patience: float) -> list[Probe]:
     """Ask what is exposed under its name on the tailnet, as anybody there could.
 
     Args:
-        others: what else is served, by anybody.
-        engines: ports of ours that nobody may reach, and what listens there.
         patience: seconds for the first answer: a certificate is made for the first one who asks.
     """
     guard = _patiently(f"{exposed.mount.url}/models", patience)
     found = [Probe(f"{exposed.path}/models without a key", _told(guard), _good(guard))]
     if not guard:
         return found
-    return [*found, *_paths(exposed, others), *_ports(exposed, others, engines)]
+    return [*found, *_paths(exposed, serving.mounts), *_ports(exposed, serving)]
 
 
 def _paths(exposed: Exposed, others: tuple[Mount, ...]) -> Iterator[Probe]:
@@ -97,11 +105,10 @@ def _paths(exposed: Exposed, others: tuple[Mount, ...]) -> Iterator[Probe]:
         yield Probe(path, _told(answer), answer in CLOSED)
 
 
-def _ports(
-    exposed: Exposed, others: tuple[Mount, ...], engines: Mapping[int, str]
-) -> Iterator[Probe]:
-    served = {exposed.port, *(other.port for other in others)}
-    for port, name in engines.items():
+def _ports(exposed: Exposed, serving: Serving) -> Iterator[Probe]:
+    """Ports that Tailscale serves are somebody's, whatever listens there on this machine."""
+    served = {exposed.port, *(mount.port for mount in serving.mounts)}
+    for port, name in serving.engines.items():
         if port not in served:
             answer = http.status(f"http://{exposed.name}:{port}/health")
             told = f"it answers HTTP {answer}" if answer else "closed"
@@ -165,13 +172,25 @@ def _part(whole: Mapping[str, Any], name: str) -> dict[str, Any]:
     return part if isinstance(part, dict) else {}
 
 
-def _written(paths: Paths) -> tuple[Exposed | None, str]:
+def _written(paths: Paths) -> tuple[tuple[Exposed, ...], str]:
     try:
-        return Exposed(**json.loads(paths.exposed.read_text(encoding="utf-8"))), ""
+        return _read(paths.exposed.read_text(encoding="utf-8")), ""
     except FileNotFoundError:
-        return None, ""
+        return (), ""
     except (OSError, ValueError, TypeError) as error:
-        return None, f"{paths.exposed} cannot be read: {error}"
+        return (), f"{paths.exposed} cannot be read: {error}"
+
+
+def _read(text: str) -> tuple[Exposed, ...]:
+    kept = json.loads(text)
+    if not isinstance(kept, list):
+        message = "it holds no list"
+        raise TypeError(message)
+    found = tuple(Exposed(**one) for one in kept)
+    if {one.side for one in found} not in (set(), {"linux"}, {"windows"}):
+        message = "side is windows or linux, and the same for all"
+        raise ValueError(message)
+    return found
 
 
 def known_clients(paths: Paths) -> int:

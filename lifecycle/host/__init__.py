@@ -82,7 +82,7 @@ class Host:
     def outward(self) -> str:
         """The side others come through: the one in use, else Windows where that is in a tailnet."""
         if self.serving.written:
-            return self.serving.written.side
+            return self.serving.written[0].side
         here, below = self.tailscale.linux, self.tailscale.windows
         return "windows" if below.joined or (below.program and not here.joined) else "linux"
 

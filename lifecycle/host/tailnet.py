@@ -1,6 +1,6 @@
 """Tailscale, what a tailnet gets of this machine, and the firewall before it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -80,20 +80,30 @@ class Mount:
 
 @dataclass(frozen=True)
 class Exposed:
-    """What `inv expose` adds to a tailnet, as it writes it down.
+    """One thing that `inv expose` adds to a tailnet, as it writes it down.
 
     Args:
         side: `windows` or `linux`: whose Tailscale serves it.
-        what: what is behind it, in words, e.g. `the gateway`.
+        backend: the name of the server behind it; "": the gateway.
     """
 
     side: str
-    what: str
+    backend: str
     name: str
     port: int
     kind: str
     path: str
     target: str
+
+    @property
+    def what(self) -> str:
+        """What is behind it, in words."""
+        return f"backend {self.backend}" if self.backend else "the gateway"
+
+    @property
+    def flag(self) -> str:
+        """What `inv expose` and `inv unexpose` call it."""
+        return f"--backend {self.backend}" if self.backend else "--gateway"
 
     @property
     def mount(self) -> Mount:
@@ -103,23 +113,29 @@ class Exposed:
 
 @dataclass(frozen=True)
 class Serving:
-    """What a tailnet gets of this machine, and what stands behind it.
+    """What others may reach of this machine, and what stands behind it.
 
     Args:
-        mounts: everything that is served, ours and others'.
+        mounts: everything that Tailscale serves, ours and others'.
         problem: why that cannot be read.
-        written: what `inv expose` wrote down; None when nothing is exposed.
+        written: what `inv expose` wrote down.
         unreadable: why that cannot be read.
-        guard: the HTTP status of what is to be exposed, asked without a key; 0: no answer.
+        engines: ports of ours that nobody outside may reach, and what listens there.
+        gateway: the gateway's port.
+        wide: those of our ports where something listens beyond 127.0.0.1, and its address there.
         clients: how many people have a key to the gateway.
+        guard: the HTTP status of what is to be exposed, asked without a key; 0: no answer.
     """
 
     mounts: tuple[Mount, ...] = ()
     problem: str = ""
-    written: Exposed | None = None
+    written: tuple[Exposed, ...] = ()
     unreadable: str = ""
-    guard: int = 0
+    engines: dict[int, str] = field(default_factory=dict)
+    gateway: int = 0
+    wide: dict[int, str] = field(default_factory=dict)
     clients: int = 0
+    guard: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Everything a person sees: plans at work, tables, errors. Only this package imports rich."""
 
 from lifecycle.report.downloads import Downloads, fetched, order
-from lifecycle.report.exposure import Listening, clients, exposed
+from lifecycle.report.exposure import Listening, clients, exposed, how_to
 from lifecycle.report.fitting import models, plan
 from lifecycle.report.gateway import gateway, gateway_address, gateway_data
 from lifecycle.report.layers import Layers, so_far
@@ -26,6 +26,7 @@ __all__ = [
     "gateway",
     "gateway_address",
     "gateway_data",
+    "how_to",
     "line",
     "megabytes",
     "memory",

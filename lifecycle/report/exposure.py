@@ -7,7 +7,6 @@ from rich.table import Table
 
 from lifecycle.clients import Client
 from lifecycle.host import Exposed, Probe
-from lifecycle.report import terminal
 from lifecycle.report.progress import Progress
 from lifecycle.report.terminal import out
 
@@ -40,21 +39,18 @@ def clients(some: list[Client]) -> None:
     out.print(table)
 
 
-def exposed(written: Exposed, found: list[Probe], notes: list[str], *, brief: bool = False) -> None:
-    """What the tailnet gets, how it answered, and, unless brief, how to use it."""
-    url = written.mount.url
-    out.print(f"\n[bold]Endpoint[/]  {url}")
-    out.print(f"[bold]Leads to[/]  {escape(written.what)}, {written.target}")
-    out.print(f"[bold]Through[/]   Tailscale on the {written.side.capitalize()} side\n")
+def exposed(one: Exposed, found: list[Probe]) -> None:
+    """What the tailnet gets, and how it answered."""
+    out.print(f"\n[bold]Endpoint[/]  {one.mount.url}")
+    out.print(f"[bold]Leads to[/]  {escape(one.what)}, {one.target}")
+    out.print(f"[bold]Through[/]   Tailscale on the {one.side.capitalize()} side\n")
     for probe in found:
         out.print(f"{MARKS[probe.good]} {escape(probe.question)}: {escape(probe.answer)}")
-    if not brief:
-        _how_to(written, url)
-    for note in notes:
-        terminal.note(note)
 
 
-def _how_to(written: Exposed, url: str) -> None:
+def how_to(one: Exposed) -> None:
+    """How to use it, and who may."""
+    url = one.mount.url
     out.print(
         f"""
 [bold]curl[/]      curl {url}/models -H "Authorization: Bearer $OPENAI_API_KEY"
@@ -71,11 +67,11 @@ def _how_to(written: Exposed, url: str) -> None:
 """,
         soft_wrap=True,
     )
-    policy = {
-        "tagOwners": {"tag:inference": ["autogroup:admin"]},
-        "grants": [
-            {"src": ["group:ai-users"], "dst": ["tag:inference"], "ip": [f"tcp:{written.port}"]}
-        ],
-    }
-    for text in json.dumps(policy, indent=2).splitlines():
+    grant = {"src": ["group:ai-users"], "dst": ["tag:inference"], "ip": [f"tcp:{one.port}"]}
+    for text in (
+        "{",
+        '  "tagOwners": {"tag:inference": ["autogroup:admin"]},',
+        f'  "grants": [{json.dumps(grant)}]',
+        "}",
+    ):
         out.print(f"          {escape(text)}", soft_wrap=True)

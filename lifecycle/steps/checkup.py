@@ -16,6 +16,7 @@ from lifecycle.steps import (
     checkout,
     cpu,
     docker_engine,
+    exposure,
     nvidia,
     serve,
     system,
@@ -34,7 +35,7 @@ def steps(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step
         *([wsl.port(backend.port)] if host.windows.reached else []),
     ]
     serving = [] if _blocked(machine, host) else _serving(backend, paths, host, tools)
-    return _once([*machine, *serving, *tailscale.steps(host, paths)])
+    return _once([*machine, *serving, *tailscale.steps(host, paths), *exposure.steps(host)])
 
 
 def startable(backend: Backend) -> bool:

@@ -5,18 +5,17 @@ https://github.com/tailscale/tailscale/blob/main/cmd/tailscale/cli/serve_v2.go
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from lifecycle.host import Exposed, Host, Mount
 from lifecycle.paths import Paths
-from lifecycle.step import Action, Command, Remove, Step, WriteFile
-from lifecycle.steps import tailscale
+from lifecycle.step import Command, Remove, Step, WriteFile
+from lifecycle.steps import exposure, tailscale
+from lifecycle.steps.exposure import PATH, mounted
 from lifecycle.steps.tailscale_join import APPROVE, BY, operator, why_not
 
-PATH = "/v1"
 LIMIT = 30
 """Seconds for one call: where something is not enabled yet, `serve` waits for a person for ever."""
 DNS = "https://login.tailscale.com/admin/dns"
@@ -27,22 +26,23 @@ class Wanted:
     """What is to be exposed.
 
     Args:
-        what: in words, e.g. `the gateway`.
         root: its address on this machine, without `/v1`.
         start: the command that starts it.
+        backend: the server's name; "": the gateway, which its clients' keys guard.
         port: on the tailnet; 0: the usual one, 443 or 80.
-        clients: it is the clients' keys that guard it.
         keyed: whether it has a key at all.
-        engines: ports of ours that must stay closed, and what listens there.
     """
 
-    what: str
     root: str
     start: str
+    backend: str = ""
     port: int = 0
-    clients: bool = True
     keyed: bool = True
-    engines: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """What is offered of it."""
+        return self.root + PATH
 
 
 def planned(host: Host, wanted: Wanted) -> Exposed:
@@ -50,21 +50,21 @@ def planned(host: Host, wanted: Wanted) -> Exposed:
 
     What is exposed already stays as it is, whatever the tailnet has learned since.
     """
-    old = host.serving.written
-    same = old and (old.name, old.target) == (host.tailnet.name, wanted.root + PATH)
-    if old and same and wanted.port in (0, old.port):
-        return old
     kind = "https" if host.tailnet.certificates else "http"
-    port = wanted.port or {"https": 443, "http": 80}[kind]
-    return Exposed(
+    new = Exposed(
         side=host.outward,
-        what=wanted.what,
+        backend=wanted.backend,
         name=host.tailnet.name,
-        port=port,
+        port=wanted.port or {"https": 443, "http": 80}[kind],
         kind=kind,
         path=PATH,
-        target=wanted.root + PATH,
+        target=wanted.target,
     )
+    for old in host.serving.written:
+        same = replace(old, kind=kind, port=new.port) == new
+        if same and wanted.port in (0, old.port):
+            return old
+    return new
 
 
 def steps(host: Host, paths: Paths, wanted: Wanted) -> list[Step]:
@@ -72,41 +72,39 @@ def steps(host: Host, paths: Paths, wanted: Wanted) -> list[Step]:
     new = planned(host, wanted)
     return [
         *_reachable(host),
-        _keyed(wanted),
-        _guarded(wanted),
+        _keyed(wanted, new.what),
+        _guarded(wanted, new.what),
         _readable(paths),
-        _one_at_a_time(new),
-        _private(new),
-        _free(new),
-        _closed(host, wanted),
+        _once(new),
+        _private(host, new),
+        _free(host, new),
+        exposure.closed(host),
         *_allowed(host),
         _served(host, paths, new),
     ]
 
 
-def removal(host: Host, paths: Paths) -> list[Step]:
-    """What was written down is off, and nothing else is touched; the note goes last."""
-    old = host.serving.written
-    if old is None:
-        return [_readable(paths)] if host.serving.unreadable else []
-    there = mounted(host, old)
+def removal(host: Host, paths: Paths, some: Collection[Exposed]) -> list[Step]:
+    """Some of what was written down is off, and nothing else is touched; the note goes last."""
+    if host.serving.unreadable:
+        return [_readable(paths)]
+    if not some:
+        return []
+    there = [one for one in some if mounted(host, one)]
     return [
         _answering(paths),
         _readable(paths),
         *(_allowed(host) if there else []),
-        Step(
-            name=f"the tailnet has no way to {old.what} any more",
-            missing=lambda now: f"it is served at {old.mount.url}" if mounted(now, old) else "",
-            actions=(Command((host.tailnet.program, *off(old)), limit=LIMIT),),
-            phase="unexpose",
-        ),
-        Step(
-            name="nothing is written down as exposed",
-            missing=lambda now: "the note is still there" if now.serving.written else "",
-            actions=(Remove(paths.exposed),),
-            phase="unexpose",
-        ),
+        *(_off(host, one) for one in there),
+        _forgotten(host, paths, some),
     ]
+
+
+def forget(host: Host, paths: Paths, one: Exposed) -> WriteFile | Remove | None:
+    """The note without what Tailscale refused to serve: it is not there to be taken back."""
+    if one not in host.serving.written or host.serving.problem or mounted(host, one):
+        return None
+    return _note(paths, [old for old in host.serving.written if old != one])
 
 
 def notes(host: Host, paths: Paths) -> list[str]:
@@ -114,12 +112,11 @@ def notes(host: Host, paths: Paths) -> list[str]:
     found = []
     if host.os.wsl:
         found += [why for step in tailscale.steps(host, paths) if (why := step.missing(host))]
-    written = host.serving.written
-    if written and written.kind == "http":
+    if any(one.kind == "http" for one in host.serving.written):
         found.append(
             "The tailnet gives out no HTTPS certificates, so the address is http. Between machines "
             f"it is encrypted all the same, by WireGuard. For https: enable it at {DNS}, then "
-            "inv unexpose, inv expose."
+            "take it back (inv unexpose) and expose it again."
         )
     public = {mount.port for mount in host.serving.mounts if mount.public}
     found += [
@@ -177,32 +174,31 @@ def _operator(host: Host) -> Command:
 # --- What stands behind it
 
 
-def _keyed(wanted: Wanted) -> Step:
+def _keyed(wanted: Wanted, what: str) -> Step:
     def missing(now: Host) -> str:
-        if wanted.clients:
-            return "" if now.serving.clients else "nobody has a key yet: nobody could use it"
-        return "" if wanted.keyed else "it has no key: everybody could use it"
+        if wanted.backend:
+            return "" if wanted.keyed else "it has no key: everybody could use it"
+        return "" if now.serving.clients else "nobody has a key yet: nobody could use it"
 
     return Step(
-        name=f"there is a key to {wanted.what}",
+        name=f"there is a key to {what}",
         missing=missing,
-        fix="inv key.add NAME" if wanted.clients else wanted.start,
+        fix=wanted.start if wanted.backend else "inv key.add NAME",
     )
 
 
-def _guarded(wanted: Wanted) -> Step:
+def _guarded(wanted: Wanted, what: str) -> Step:
     def missing(now: Host) -> str:
         if not now.serving.guard:
             return f"nothing answers at {wanted.root}"
         if now.serving.guard == HTTPStatus.UNAUTHORIZED:
             return ""
         return (
-            f"{wanted.root}{PATH}/models answers HTTP {now.serving.guard} without a key: it must "
-            "be 401"
+            f"{wanted.target}/models answers HTTP {now.serving.guard} without a key: it must be 401"
         )
 
     return Step(
-        name=f"{wanted.what} lets nobody in without a key",
+        name=f"{what} lets nobody in without a key",
         missing=missing,
         fix=f"Start it: {wanted.start}\nIf something else listens there, stop that first.",
     )
@@ -240,34 +236,43 @@ def _answering(paths: Paths) -> Step:
     )
 
 
-def _one_at_a_time(new: Exposed) -> Step:
+def _once(new: Exposed) -> Step:
+    """A second way to the same would double what there is to watch."""
+
     def missing(now: Host) -> str:
-        old = now.serving.written
-        if old is None or old == new:
-            return ""
-        return f"{old.what} is exposed already, at {old.mount.url}"
+        for old in now.serving.written:
+            if old.backend == new.backend and old != new:
+                return f"{old.what} is exposed already, at {old.mount.url}, to {old.target}"
+        return ""
 
     return Step(
-        name="nothing else is exposed",
+        name=f"{new.what} is exposed once",
         missing=missing,
-        fix="inv unexpose, then the same again.",
+        fix=f"inv unexpose {new.flag}, then the same again.",
     )
 
 
-def _free(new: Exposed) -> Step:
+def _free(host: Host, new: Exposed) -> Step:
     def missing(now: Host) -> str:
+        for ours in now.serving.written:
+            if ours.port == new.port and ours.backend != new.backend:
+                return f"{ours.what} is exposed there already; one port is for one of them"
         return next((why for one in now.serving.mounts if (why := _clash(one, new, now))), "")
 
     return Step(
         name=f"{PATH} is free on port {new.port} of the tailnet",
         missing=missing,
-        fix=f"{_elsewhere(new)}\nOr take it away, if it is yours: see tailscale serve status",
+        fix=f"{_elsewhere(host, new)}\nSee what is served: tailscale serve status",
     )
 
 
-def _elsewhere(new: Exposed) -> str:
-    other = 8443 if new.port != 8443 else 10443
-    return f"Take another port: inv expose --port {other} (or any other)"
+def _elsewhere(host: Host, new: Exposed) -> str:
+    """The same on a port that nothing has, and that is none of ours."""
+    serving = host.serving
+    served = {mount.port for mount in serving.mounts} | {one.port for one in serving.written}
+    taken = {*served, *serving.engines, new.port}
+    other = next(port for port in (8443, 10443, *range(8444, 1 << 16)) if port not in taken)
+    return f"Take another port: inv expose {new.flag} --port {other}"
 
 
 def _clash(other: Mount, new: Exposed, now: Host) -> str:
@@ -281,12 +286,12 @@ def _clash(other: Mount, new: Exposed, now: Host) -> str:
     # "/v1/" comes before "/v1", and all that is below it before both.
     if other.name != new.name or not f"{other.path}/".startswith(f"{new.path}/"):
         return ""
-    if _is(other, new) and now.serving.written == new:
+    if exposure.same(other, new) and new in now.serving.written:
         return ""
     return f"somebody serves {other.target} at {other.url}"
 
 
-def _private(new: Exposed) -> Step:
+def _private(host: Host, new: Exposed) -> Step:
     """To serve where a funnel is on would end it; and who turns it on again would share ours."""
 
     def missing(now: Host) -> str:
@@ -298,50 +303,9 @@ def _private(new: Exposed) -> Step:
     return Step(
         name="only the tailnet reaches it",
         missing=missing,
-        fix=f"{_elsewhere(new)}\n"
+        fix=f"{_elsewhere(host, new)}\n"
         f"Or end the funnel, if it is yours: tailscale funnel --{new.kind}={new.port} off",
     )
-
-
-def _closed(host: Host, wanted: Wanted) -> Step:
-    """A server answers more than /v1 without a key: vLLM's /invocations generates text."""
-
-    def missing(now: Host) -> str:
-        open_to_all = _whole(now, wanted)
-        if open_to_all is None:
-            return ""
-        port, _ = _leads(open_to_all.target)
-        return (
-            f"somebody serves all of {wanted.engines[port]}, also what it answers without a key, "
-            f"on port {open_to_all.port}"
-        )
-
-    found = _whole(host, wanted)
-    path = f" --set-path={found.path}" if found and found.path else ""
-    return Step(
-        name="no server is open to the tailnet as a whole",
-        missing=missing,
-        fix=f"Take it away: tailscale serve --{found.kind}={found.port}{path} off" if found else "",
-    )
-
-
-def _whole(now: Host, wanted: Wanted) -> Mount | None:
-    """What leads to a server past its /v1."""
-    for mount in now.serving.mounts:
-        port, path = _leads(mount.target)
-        if port in wanted.engines and not f"{path}/".startswith(f"{PATH}/"):
-            return mount
-    return None
-
-
-def _leads(target: str) -> tuple[int, str]:
-    """The port on this machine that something leads to, and the path there; 0 for elsewhere."""
-    try:
-        parts = urlsplit(target if "://" in target else f"//{target}")
-        port = parts.port or 0
-    except ValueError:
-        return 0, ""
-    return port if parts.hostname in {"127.0.0.1", "localhost", "::1"} else 0, parts.path
 
 
 # --- The change
@@ -351,29 +315,46 @@ def _served(host: Host, paths: Paths, new: Exposed) -> Step:
     def missing(now: Host) -> str:
         if not mounted(now, new):
             return f"the tailnet has no {new.mount.url} yet"
-        return "" if now.serving.written == new else "it is not written down who added it"
+        return "" if new in now.serving.written else "it is not written down who added it"
 
     # Written down first: what is killed in between can be taken back all the same.
-    actions: tuple[Action, ...] = (
-        WriteFile(paths.exposed, json.dumps(asdict(new), indent=2) + "\n", mode=0o600),
-        Command((host.tailnet.program, *on(new)), limit=LIMIT),
-    )
+    others = [one for one in host.serving.written if one != new]
     return Step(
         name=f"the tailnet reaches {new.what} at {new.mount.url}",
         missing=missing,
-        actions=actions,
+        actions=(
+            _note(paths, [*others, new]),
+            Command((host.tailnet.program, *on(new)), limit=LIMIT),
+        ),
         fix="See what Tailscale says: tailscale serve status",
         phase="expose",
     )
 
 
-def mounted(now: Host, exposed: Exposed) -> bool:
-    """Whether Tailscale serves it. Under another name, it can neither be reached nor taken back."""
-    if exposed.name != now.tailnet.name:
-        return False
-    return any(_is(mount, exposed) for mount in now.serving.mounts)
+def _off(host: Host, one: Exposed) -> Step:
+    return Step(
+        name=f"the tailnet has no way to {one.what} any more",
+        missing=lambda now: f"it is served at {one.mount.url}" if mounted(now, one) else "",
+        actions=(Command((host.tailnet.program, *off(one)), limit=LIMIT),),
+        phase="unexpose",
+    )
 
 
-def _is(mount: Mount, exposed: Exposed) -> bool:
-    """Whether this is it. Whoever led it elsewhere since made it his own."""
-    return replace(mount, public=False, foreground=False) == exposed.mount
+def _forgotten(host: Host, paths: Paths, some: Collection[Exposed]) -> Step:
+    def missing(now: Host) -> str:
+        kept = [one.what for one in now.serving.written if one in some]
+        return f"{', '.join(kept)} is still in it" if kept else ""
+
+    return Step(
+        name="the note of what is exposed is true",
+        missing=missing,
+        actions=(_note(paths, [one for one in host.serving.written if one not in some]),),
+        phase="unexpose",
+    )
+
+
+def _note(paths: Paths, some: Collection[Exposed]) -> WriteFile | Remove:
+    if not some:
+        return Remove(paths.exposed)
+    text = json.dumps([asdict(one) for one in some], indent=2) + "\n"
+    return WriteFile(paths.exposed, text, mode=0o600)

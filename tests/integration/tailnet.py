@@ -12,6 +12,7 @@ import http.server
 import json
 import os
 import posixpath
+import socket
 import ssl
 import subprocess
 import sys
@@ -36,26 +37,34 @@ RUNNING: dict[str, Any] = {
     "CertDomains": None,
     "Peer": None,
 }
-PROGRAM = f"""#!{sys.executable}
-import json, pathlib, sys, time
+PROGRAM = f"""#!/bin/sh
+# What only looks is answered without a Python: that is most of what is asked.
+me=${{0%/*}}
+echo "${{0##*/}} $*" >> "$me/argv.txt"
+[ -e "$me/hangs" ] && exec sleep 600
+case "$*" in
+    "status --json --peers=false") exec cat "$me/status.json" ;;
+    "debug prefs") exec cat "$me/prefs.json" ;;
+    "serve status --json") exec cat "$me/serve.json" ;;
+esac
+exec "{sys.executable}" -IS "$me/change.py" "$@"
+"""
+CHANGE = f"""
+import json, os, pathlib, signal, sys, time
 me = pathlib.Path(__file__).parent
 state = json.loads((me / "state.json").read_text())
 kept = me / "serve.json"
-with (me / "argv.txt").open("a") as log:
-    log.write(pathlib.Path(__file__).name + " " + " ".join(sys.argv[1:]) + "\\n")
-if state.get("hangs"):
-    time.sleep(600)
 words = sys.argv[1:]
-if words == ["status", "--json", "--peers=false"]:
-    json.dump(state["status"], sys.stdout, indent=2)
-    sys.exit()
-if words == ["debug", "prefs"]:
-    print(json.dumps({{"OperatorUser": state.get("operator", "")}}))
-    sys.exit()
-if words == ["serve", "status", "--json"]:
-    sys.stdout.write(kept.read_text())
-    sys.exit()
 assert words[0] == "serve", words
+
+def dies(when):
+    # As kill -9 of who asked, with the change not made yet, or just made.
+    if state.get("dies") == when:
+        os.kill(os.getppid(), signal.SIGKILL)
+        if when == "before":
+            sys.exit(1)
+
+dies("before")
 if "reset" in words:
     kept.write_text("null")
     sys.exit()
@@ -102,6 +111,7 @@ if state.get("denied"):
              "Use 'sudo tailscale serve'.\\n"
              "To not require root, use 'sudo tailscale set --operator=$USER' once.")
 kept.write_text(json.dumps(config, indent=2))
+dies("after")
 print("Available within your tailnet:\\n\\n" + address)
 """
 RESOLVER = f"""\
@@ -116,6 +126,14 @@ if os.environ.get("TEST_CA"):
 """
 
 
+_getaddrinfo = socket.getaddrinfo
+
+
+def resolved(host: Any, *rest: Any, **more: Any) -> Any:
+    """`socket.getaddrinfo` where the name is known, for commands that run in this process."""
+    return _getaddrinfo(ADDRESS if host == NAME else host, *rest, **more)
+
+
 @dataclass
 class Tailnet:
     """The stand-in's folder: what it is to say, what it serves, what it was asked."""
@@ -127,6 +145,7 @@ class Tailnet:
         """A machine that is logged in, in a tailnet without certificates."""
         bin_.mkdir(parents=True)
         made = cls(bin_)
+        (bin_ / "change.py").write_text(CHANGE)
         (bin_ / program).write_text(PROGRAM)
         (bin_ / program).chmod(0o755)
         (bin_ / "sitecustomize.py").write_text(RESOLVER)
@@ -136,8 +155,13 @@ class Tailnet:
 
     def say(self, *, status: dict[str, Any] | None = None, **more: Any) -> None:
         """What it says from now on: parts of `status --json`, and how it behaves."""
-        told = {"status": {**RUNNING, **(status or {})}, **more}
-        (self.bin / "state.json").write_text(json.dumps(told))
+        state = {"status": {**RUNNING, **(status or {})}, **more}
+        (self.bin / "state.json").write_text(json.dumps(state))
+        (self.bin / "status.json").write_text(json.dumps(state["status"], indent=2))
+        (self.bin / "prefs.json").write_text(json.dumps({"OperatorUser": more.get("operator", "")}))
+        (self.bin / "hangs").unlink(missing_ok=True)
+        if more.get("hangs"):
+            (self.bin / "hangs").touch()
 
     def serve(self, config: dict[str, Any] | None) -> None:
         """Somebody else changes what is served."""

@@ -1,18 +1,21 @@
 """What a tailnet gets of this machine, from what `tailscale serve status --json` prints."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lifecycle import clients, http
+from lifecycle import clients, http, processes, recording
 from lifecycle.clients import Client
 from lifecycle.facts import serve
-from lifecycle.host import Exposed, Mount, Probe
-from lifecycle.machine import Replay
+from lifecycle.host import Exposed, Launch, Mount, Probe, Serving
+from lifecycle.machine import Here, Replay
 from lifecycle.paths import Paths
+from lifecycle.runtimes import launch
 from lifecycle.shell import Output, Shell
+from lifecycle.step import WriteFile
 
 NAME = "box.tail1a2b3c.ts.net"
 HERE = "/usr/bin/tailscale"
@@ -44,7 +47,7 @@ FULL: dict[str, Any] = {
         }
     },
 }
-GATEWAY = Exposed("linux", "the gateway", NAME, 443, "https", "/v1", "http://127.0.0.1:8080/v1")
+GATEWAY = Exposed("linux", "", NAME, 443, "https", "/v1", "http://127.0.0.1:8080/v1")
 
 
 def test_everything_served_is_listed() -> None:
@@ -109,11 +112,27 @@ def test_a_look_has_what_is_served_written_and_guarded(
 
     monkeypatch.setattr(http, "status", status)
     clients.add(paths.home, Shell(), Client("alice", "a" * 64, "2026-11-22"))
-    paths.exposed.write_text(json.dumps(GATEWAY.__dict__))
+    paths.exposed.write_text(json.dumps([GATEWAY.__dict__]))
     found = serve.survey(machine(Output(0, "{}")), paths, "http://127.0.0.1:8080/v1").serving
     assert (found.mounts, found.problem, found.unreadable) == ((), "", "")
-    assert (found.written, found.guard, found.clients) == (GATEWAY, 401, 1)
+    assert (found.written, found.guard, found.clients) == ((GATEWAY,), 401, 1)
     assert asked == ["http://127.0.0.1:8080/v1/models"]
+
+
+def test_a_look_that_was_recorded_knows_what_was_written_and_started(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "beyond_loopback", lambda ports: dict.fromkeys(ports, "0.0.0.0"))
+    Shell().write(WriteFile(paths.exposed, json.dumps([GATEWAY.__dict__])))
+    started = launch.text(Launch("venv", {"PORT": "8001"}))
+    Shell().write(WriteFile(paths.run("4090") / launch.FILE, started))
+    first = Here(Shell())
+    seen = first.ask("serving", Serving(), lambda: serve.own(paths))
+    assert seen.engines == {8001: "backend 4090", 8081: "the gateway's figures"}
+    assert seen.wide == {8001: "0.0.0.0"}
+    text = recording.dump(first.recorded(), "a test", ())
+    again = Replay(recording.parse(text)).ask("serving", Serving(), lambda: pytest.fail("looked"))
+    assert again == replace(seen, written=(replace(GATEWAY, name="host.tailnet.ts.net"),))
 
 
 def test_a_look_without_a_target_asks_no_server(
@@ -121,7 +140,7 @@ def test_a_look_without_a_target_asks_no_server(
 ) -> None:
     monkeypatch.setattr(http, "status", lambda *_: pytest.fail("a server was asked"))
     found = serve.survey(machine(Output(0, "{}")), paths).serving
-    assert (found.written, found.guard, found.clients) == (None, 0, 0)
+    assert (found.written, found.guard, found.clients) == ((), 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -141,12 +160,19 @@ def test_a_status_that_cannot_be_read_is_a_problem(
     assert found.mounts == ()
 
 
-@pytest.mark.parametrize("text", ["", "{", "null", "[]", '{"side": "linux"}', '{"x": 1}'])
+BROKEN = (
+    "", "{", "null", "7", "[7]", '{"side": "linux"}', '[{"x": 1}]', json.dumps(GATEWAY.__dict__),
+    json.dumps([GATEWAY.__dict__, {**GATEWAY.__dict__, "side": "windows"}]),
+    json.dumps([{**GATEWAY.__dict__, "side": "both"}]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BROKEN)
 def test_a_broken_note_is_told_and_not_taken_for_none(paths: Paths, text: str) -> None:
     paths.exposed.parent.mkdir(parents=True)
     paths.exposed.write_text(text)
     found = serve.survey(machine(Output(0, "{}")), paths).serving
-    assert found.written is None
+    assert found.written == ()
     assert "exposed.json cannot be read" in found.unreadable
 
 
@@ -158,7 +184,7 @@ def test_a_guarded_gateway_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"https://{NAME}"
     known = {f"{url}/v1/models": 401, f"http://{NAME}:8001/health": 0}
     answers(monkeypatch, known)
-    found = serve.probe(GATEWAY, (), {8001: "backend 4090"}, 0)
+    found = serve.probe(GATEWAY, Serving(engines={8001: "backend 4090"}), 0)
     assert {probe.good for probe in found} == {True}
     assert [probe.question for probe in found] == [
         "/v1/models without a key", *serve.OUTSIDE, "port 8001, of backend 4090",
@@ -171,18 +197,18 @@ def test_a_page_that_is_there_is_open_whatever_it_says(
 ) -> None:
     url = f"https://{NAME}"
     answers(monkeypatch, {f"{url}/v1/models": 401, f"{url}/invocations": status})
-    found = serve.probe(GATEWAY, (), {}, 0)
+    found = serve.probe(GATEWAY, Serving(), 0)
     assert [probe.question for probe in found if probe.good is False] == ["/invocations"]
 
 
 def test_no_key_asked_for_is_bad_and_no_answer_is_neither(monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"https://{NAME}/v1/models"
     answers(monkeypatch, {url: 200})
-    assert serve.probe(GATEWAY, (), {}, 0)[0] == Probe(
+    assert serve.probe(GATEWAY, Serving(), 0)[0] == Probe(
         "/v1/models without a key", "HTTP 200", good=False
     )
     answers(monkeypatch, {url: 0})
-    (only,) = serve.probe(GATEWAY, (), {8001: "backend 4090"}, 0)
+    (only,) = serve.probe(GATEWAY, Serving(engines={8001: "backend 4090"}), 0)
     assert only == Probe("/v1/models without a key", "no answer", good=None)
 
 
@@ -192,7 +218,7 @@ def test_pages_and_ports_of_others_are_theirs(monkeypatch: pytest.MonkeyPatch) -
         Mount(NAME, 443, "https", "/", "http://127.0.0.1:3000"),
         Mount("", 8001, "tcp", "", "127.0.0.1:4"),
     )
-    found = serve.probe(GATEWAY, others, {8001: "x"}, 0)
+    found = serve.probe(GATEWAY, Serving(others, engines={8001: "x"}), 0)
     assert [probe.good for probe in found] == [True, True]
     assert "somebody else serves http://127.0.0.1:3000" in found[1].answer
 
@@ -201,4 +227,4 @@ def test_the_first_answer_may_take_a_while(monkeypatch: pytest.MonkeyPatch) -> N
     told = iter([0, 0, 401])
     monkeypatch.setattr(http, "status", lambda url, *_: next(told) if "models" in url else 404)
     monkeypatch.setattr(serve, "AGAIN", 0.01)
-    assert serve.probe(GATEWAY, (), {}, 5)[0].good
+    assert serve.probe(GATEWAY, Serving(), 5)[0].good

@@ -1,5 +1,6 @@
 """What stands between a gateway and a tailnet, and what is taken back."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +17,11 @@ SIDE = Tailnet("/usr/bin/tailscale", "1.102.4", "Running", NAME, certificates=Tr
 WINDOWS = replace(SIDE, program="/mnt/c/Program Files/Tailscale/tailscale.exe")
 LINUX = Os("linux", account="me")
 ENGINES = {8001: "backend 4090"}
-WANTED = Wanted("the gateway", "http://127.0.0.1:8080", "inv gateway.up", engines=ENGINES)
-OURS = Exposed("linux", "the gateway", NAME, 443, "https", "/v1", "http://127.0.0.1:8080/v1")
-READY = Serving(guard=401, clients=1)
+WANTED = Wanted("http://127.0.0.1:8080", "inv gateway.up")
+SERVER = Wanted("http://127.0.0.1:8001", "inv up --gpu 4090", "4090")
+OURS = Exposed("linux", "", NAME, 443, "https", "/v1", "http://127.0.0.1:8080/v1")
+CARD = Exposed("linux", "4090", NAME, 8443, "https", "/v1", "http://127.0.0.1:8001/v1")
+READY = Serving(guard=401, clients=1, engines=ENGINES)
 ADD = "the tailnet reaches the gateway at https://box.tail1a2b3c.ts.net/v1"
 
 
@@ -57,7 +60,7 @@ def test_it_is_written_down_before_it_is_done() -> None:
 
 
 def test_served_and_written_down_is_all_there_is_to_do() -> None:
-    assert left(host(written=OURS, mounts=(OURS.mount,))) == {}
+    assert left(host(written=(OURS,), mounts=(OURS.mount,))) == {}
 
 
 def test_without_certificates_it_is_http() -> None:
@@ -67,12 +70,69 @@ def test_without_certificates_it_is_http() -> None:
     ]
 
 
+def test_a_second_one_is_written_down_beside_the_first() -> None:
+    on = host(written=(OURS,), mounts=(OURS.mount,))
+    second = replace(SERVER, port=8443)
+    note, serve = actions(expose.steps(on, PATHS, second))
+    assert isinstance(note, WriteFile)
+    assert isinstance(serve, Command)
+    assert [one["backend"] for one in json.loads(note.text)] == ["", "4090"]
+    assert "--https=8443" in serve.argv
+    assert left(host(written=(OURS, CARD), mounts=(OURS.mount, CARD.mount)), second) == {}
+
+
+@pytest.mark.parametrize("mounts", [(), (OURS.mount,)], ids=["noted", "served"])
+def test_a_second_one_gets_no_port_of_its_own_but_the_command_with_a_free_one(
+    mounts: tuple[Mount, ...],
+) -> None:
+    other = Mount(NAME, 8443, "https", "/", "http://127.0.0.1:3000")
+    on = host(written=(OURS,), mounts=(*mounts, other))
+    steps = {one.name: one for one in expose.steps(on, PATHS, SERVER)}
+    step = steps["/v1 is free on port 443 of the tailnet"]
+    assert step.missing(on).startswith("the gateway is exposed there")
+    assert "inv expose --backend 4090 --port 10443" in step.fix
+
+
+def test_the_same_on_another_port_is_told_what_to_type() -> None:
+    on = host(written=(OURS, CARD), mounts=(OURS.mount, CARD.mount))
+    for wanted in (replace(SERVER, port=9443), replace(SERVER, root="http://127.0.0.1:8005")):
+        step = next(
+            one for one in expose.steps(on, PATHS, wanted) if one.name.endswith("exposed once")
+        )
+        assert "8443" in step.missing(on)
+        assert step.fix == "inv unexpose --backend 4090, then the same again."
+        assert step.actions == ()
+
+
+def test_what_was_interrupted_is_taken_up_under_the_port_it_was_begun_with() -> None:
+    """The note was written, Tailscale was not asked yet."""
+    on = host(written=(OURS, CARD), mounts=(OURS.mount,))
+    assert list(left(on, SERVER)) == [f"the tailnet reaches backend 4090 at {CARD.mount.url}"]
+    assert commands(on, SERVER) == [
+        "/usr/bin/tailscale serve --bg --https=8443 --set-path=/v1 http://127.0.0.1:8001/v1"
+    ]
+
+
+def test_what_tailscale_refused_is_forgotten_and_nothing_else() -> None:
+    on = host(written=(OURS, CARD), mounts=(OURS.mount,))
+    shorter = expose.forget(on, PATHS, CARD)
+    assert isinstance(shorter, WriteFile)
+    assert [one["backend"] for one in json.loads(shorter.text)] == [""]
+    assert expose.forget(on, PATHS, OURS) is None
+    assert (
+        expose.forget(replace(on, serving=Serving(problem="?", written=(CARD,))), PATHS, CARD)
+        is None
+    )
+    alone = host(written=(CARD,))
+    assert expose.forget(alone, PATHS, CARD) == Remove(PATHS.exposed)
+
+
 def test_what_is_exposed_stays_as_it_is_when_the_tailnet_learns_https() -> None:
     old = replace(OURS, kind="http", port=80)
-    assert left(host(written=old, mounts=(old.mount,))) == {}
-    moved = left(host(written=old, mounts=(old.mount,)), replace(WANTED, port=8443))
+    assert left(host(written=(old,), mounts=(old.mount,))) == {}
+    moved = left(host(written=(old,), mounts=(old.mount,)), replace(WANTED, port=8443))
     assert "inv unexpose" not in moved
-    assert moved["nothing else is exposed"].startswith("the gateway is exposed already")
+    assert moved["the gateway is exposed once"].startswith("the gateway is exposed already")
 
 
 def test_a_port_may_be_chosen() -> None:
@@ -97,9 +157,9 @@ def test_a_port_may_be_chosen() -> None:
             "exposed.json",
         ),
         (
-            {"written": replace(OURS, target="http://127.0.0.1:8001/v1", what="backend 4090")},
-            "nothing else is exposed",
-            "backend 4090 is exposed already",
+            {"written": (replace(OURS, target="http://127.0.0.1:9080/v1"),)},
+            "the gateway is exposed once",
+            "to http://127.0.0.1:9080/v1",
         ),
     ],
 )
@@ -108,9 +168,8 @@ def test_what_stands_in_the_way(change: dict[str, Any], name: str, why: str) -> 
 
 
 def test_of_a_server_its_own_key_counts() -> None:
-    server = replace(WANTED, clients=False, what="backend 4090")
-    assert "there is a key to backend 4090" not in left(host(clients=0), server)
-    none = replace(server, keyed=False)
+    assert "there is a key to backend 4090" not in left(host(clients=0), SERVER)
+    none = replace(SERVER, keyed=False)
     assert "everybody" in left(host(clients=0), none)["there is a key to backend 4090"]
 
 
@@ -151,29 +210,6 @@ def test_where_a_funnel_is_on_nothing_is_added() -> None:
     elsewhere = replace(mount, port=8443)
     assert list(left(host(mounts=(elsewhere,)))) == [ADD]
     assert "8443" in expose.notes(host(mounts=(elsewhere,)), PATHS)[0]
-
-
-@pytest.mark.parametrize(
-    ("target", "open_"),
-    [
-        ("http://127.0.0.1:8001", True),
-        ("http://127.0.0.1:8001/", True),
-        ("http://localhost:8001/v1x", True),
-        ("127.0.0.1:8001", True),
-        ("https+insecure://[::1]:8001", True),
-        ("http://127.0.0.1:8001/v1", False),
-        ("http://127.0.0.1:8001/v1/", False),
-        ("http://10.0.0.1:8001", False),
-        ("http://127.0.0.1:3000", False),
-        ("/srv/8001", False),
-        ("http://[", False),
-        ("http://127.0.0.1:x", False),
-    ],
-)
-def test_a_server_served_as_a_whole_is_found(target: str, *, open_: bool) -> None:
-    mount = Mount(NAME, 8443, "https", "/", target)
-    on = host(mounts=(mount,))
-    assert ("no server is open to the tailnet as a whole" in left(on)) is open_
 
 
 def test_who_may_not_change_it_is_told_how_he_may() -> None:
@@ -231,18 +267,38 @@ def test_a_tailnet_without_names_cannot_serve() -> None:
 # --- The way back
 
 
-def removed(on: Host) -> list[object]:
-    todo = missing(expose.removal(on, PATHS), on)
-    return [
-        action for step in expose.removal(on, PATHS) if step.name in todo for action in step.actions
-    ]
+def removed(on: Host, *some: Exposed) -> list[object]:
+    """All of them, unless some are named."""
+    plan = expose.removal(on, PATHS, some or on.serving.written)
+    todo = missing(plan, on)
+    return [action for step in plan if step.name in todo for action in step.actions]
 
 
 def test_exactly_what_was_added_is_taken_back_the_note_last() -> None:
     other = Mount(NAME, 443, "https", "/", "http://127.0.0.1:3000")
-    first, last = removed(host(written=OURS, mounts=(OURS.mount, other)))
+    first, last = removed(host(written=(OURS,), mounts=(OURS.mount, other)))
     assert isinstance(first, Command)
     assert first.argv == ("/usr/bin/tailscale", "serve", "--https=443", "--set-path=/v1", "off")
+    assert last == Remove(PATHS.exposed)
+
+
+def test_one_of_two_goes_and_the_other_stays_in_the_note() -> None:
+    on = host(written=(OURS, CARD), mounts=(OURS.mount, CARD.mount))
+    off, note = removed(on, CARD)
+    assert isinstance(off, Command)
+    assert off.argv[1:] == ("serve", "--https=8443", "--set-path=/v1", "off")
+    assert isinstance(note, WriteFile)
+    assert [one["backend"] for one in json.loads(note.text)] == [""]
+    assert note.mode == 0o600
+
+
+def test_all_are_off_before_the_note_goes() -> None:
+    on = host(written=(OURS, CARD), mounts=(OURS.mount, CARD.mount))
+    *offs, last = removed(on)
+    assert [one.argv[2] for one in offs if isinstance(one, Command)] == [
+        "--https=443",
+        "--https=8443",
+    ]
     assert last == Remove(PATHS.exposed)
 
 
@@ -256,12 +312,12 @@ def test_exactly_what_was_added_is_taken_back_the_note_last() -> None:
     ],
 )
 def test_what_is_not_ours_any_more_is_left_alone(mounts: tuple[Mount, ...]) -> None:
-    assert removed(host(written=OURS, mounts=mounts)) == [Remove(PATHS.exposed)]
+    assert removed(host(written=(OURS,), mounts=mounts)) == [Remove(PATHS.exposed)]
 
 
 def test_a_funnel_over_it_does_not_make_it_another() -> None:
     public = replace(OURS.mount, public=True)
-    assert len(removed(host(written=OURS, mounts=(public,)))) == 2
+    assert len(removed(host(written=(OURS,), mounts=(public,)))) == 2
 
 
 def test_the_side_that_was_used_is_the_side_that_is_asked() -> None:
@@ -269,7 +325,7 @@ def test_the_side_that_was_used_is_the_side_that_is_asked() -> None:
     on = Host(
         os=Os("linux", account="me", wsl=True),
         tailscale=Tailscale(WINDOWS, replace(SIDE, operator="me")),
-        serving=replace(READY, written=OURS, mounts=(OURS.mount,)),
+        serving=replace(READY, written=(OURS,), mounts=(OURS.mount,)),
     )
     first = removed(on)[0]
     assert isinstance(first, Command)
@@ -278,21 +334,21 @@ def test_the_side_that_was_used_is_the_side_that_is_asked() -> None:
 
 @pytest.mark.parametrize("state", ["NeedsLogin", ""])
 def test_a_tailscale_that_cannot_be_asked_keeps_the_note(state: str) -> None:
-    on = host(replace(SIDE, state=state), written=OURS)
-    first = expose.removal(on, PATHS)[0]
+    on = host(replace(SIDE, state=state), written=(OURS,))
+    first = expose.removal(on, PATHS, on.serving.written)[0]
     assert first.missing(on)
     assert first.actions == ()
 
 
 def test_nothing_written_down_is_nothing_to_do() -> None:
-    assert expose.removal(host(), PATHS) == []
-    (only,) = expose.removal(host(unreadable="broken"), PATHS)
+    assert expose.removal(host(), PATHS, ()) == []
+    (only,) = expose.removal(host(unreadable="broken"), PATHS, ())
     assert only.missing(host(unreadable="broken")) == "broken"
 
 
 def test_no_plan_resets_or_funnels() -> None:
-    on = host(written=OURS, mounts=(OURS.mount,))
-    for step in (*expose.steps(on, PATHS, WANTED), *expose.removal(on, PATHS)):
+    on = host(written=(OURS,), mounts=(OURS.mount,))
+    for step in (*expose.steps(on, PATHS, WANTED), *expose.removal(on, PATHS, on.serving.written)):
         for action in step.actions:
             if isinstance(action, Command):
                 assert "reset" not in action.argv
