@@ -33,7 +33,7 @@ def gateway(now: Gateway, port: int, rows: Rows) -> None:
         line(f"gateway   {now.state.lower() or 'stopped'}")
     if now.detail and (now.state != "RUNNING" or not now.live):
         line(f"          {now.detail}")
-    if now.log:
+    if now.state and now.log:
         line(f"          its log of requests: {now.log}")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("backend", "tier", "models", "health", "in flight", "up", "address"):
@@ -43,7 +43,8 @@ def gateway(now: Gateway, port: int, rows: Rows) -> None:
         load = untold if standing.in_flight is None else f"{standing.in_flight} of {one.cap}"
         models = escape(", ".join(one.models)) + ("" if one.asked else " [dim](by its file)[/]")
         age = _age(standing.since) if standing.since else ""
-        table.add_row(one.name, one.tier, models, HEALTH[standing.up], load, age, one.url)
+        health = HEALTH[standing.up] if now.state else ""
+        table.add_row(one.name, one.tier, models, health, load, age, one.url)
     out.print()
     out.print(table)
 
