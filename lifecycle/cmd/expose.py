@@ -266,9 +266,17 @@ def _require_answer(new: "Exposed", found: "list[Probe]", host: "Host") -> None:
     """
     from lifecycle import report
     from lifecycle.errors import ServerUnhealthy
+    from lifecycle.facts import serve
+    from lifecycle.steps import expose as steps
 
     if all(one.good for one in found):
         return
+    if found[0].answer != serve.NO_ANSWER:
+        raise ServerUnhealthy(
+            f"{new.mount.url} leads to nobody: {found[0].answer}",
+            why=f"Tailscale on the {new.side.capitalize()} side gets no answer from {new.target}",
+            fix=steps.mend(new, host),
+        )
     if host.os.wsl and new.side == "windows":
         report.note("WSL cannot reach it under that name. Try it from another machine.")
         return

@@ -37,7 +37,7 @@ def up(context: Context) -> None:
         address = host.tailscale.linux.address if tailnet else traefik.LOOPBACK
         wanted, members = _wanted(where, address)
         if steps.outdated(where, wanted, host):
-            # What takes long, while the old one still answers.
+            # What takes long, and what may be refused, while the old one still answers.
             _apply(steps.prepare(wanted, where, host, _tools()), where, shell, host, look)
             report.note("it runs, but not as wanted: it is started anew")
             _stop(where, shell)
@@ -98,9 +98,10 @@ def status(context: Context, *, json: bool = False) -> None:
     from lifecycle.facts import members
     from lifecycle.steps import bind
 
-    where, port = choose.places(), _port()
+    where = choose.places()
     host = _looking(where, shell_for(context))()
     gateway = host.gateway
+    port = gateway.port if gateway.state else _port()
     rows = members.standing(_members(where), port)
     if gateway.state and bind.open_to_all(host, port):
         report.note("its firewall rule is gone, the local network reaches it: inv gateway.up")
@@ -136,17 +137,16 @@ def _reload(where: "Paths", shell: "Shell") -> bool:
     from dataclasses import replace
 
     from lifecycle import report
-    from lifecycle.facts import network
     from lifecycle.gateway import files
     from lifecycle.steps import gateway as steps
 
     with shell.lock(files.folder(where) / "gateway.lock", report.note):
-        # Where it listens does not change by this.
-        wanted, _ = _wanted(where, network.gateway_address(where))
+        wanted, _ = _wanted(where, "")
         look = _looking(where, shell, outside=False)
         host = look()
-        # Nor does the program that works by it, whatever .env says by now.
-        wanted = replace(wanted, runtime=host.gateway.runtime)
+        # Whatever .env says by now: neither where it listens nor what runs changes by this.
+        now = host.gateway
+        wanted = replace(wanted, address=now.address, port=now.port, runtime=now.runtime)
         plan = steps.reload(wanted, where, host, _tools())
         return _apply(plan, where, shell, host, look)
 
@@ -191,7 +191,7 @@ def _looking(
     from lifecycle.machine import Here
 
     if outside is None:
-        outside = network.gateway_address(where) not in {"", traefik.LOOPBACK}
+        outside = network.gateway_listens(where)[0] not in {"", traefik.LOOPBACK}
     here, port, runtime = Here(shell), _port(), _runtime()
     return lambda: facts.survey(here.again(), where, port, runtime, outside=outside)
 
@@ -214,9 +214,21 @@ def _members(where: "Paths") -> "list[Member]":
     from lifecycle.cmd import choose
     from lifecycle.facts import members
 
-    found, refused = members.look(choose.everywhere(), where)
+    ours = {f"http://{host}:{_port()}" for host in ("127.0.0.1", "localhost")}
+    some = choose.everywhere()
+    for one in some:
+        if one.url in ours:
+            report.note(f"left out: {one.name}: {one.url} is the gateway itself")
+    found, refused = members.look([one for one in some if one.url not in ours], where)
     for name in refused:
         report.note(f"{name} refuses the gateway's key; in .env: REMOTE_KEYS={name}=<its key>")
+    for member in found:
+        if member.left_out:
+            names = report.shortened(map(ascii, member.left_out))
+            report.note(
+                f"left out: {names}, of {member.name}: the name of a model may have letters, "
+                "digits and ._:/@+- here. Give it another one there: SERVED_NAME"
+            )
     return found
 
 

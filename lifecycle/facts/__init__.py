@@ -144,7 +144,7 @@ def _windows(machine: Machine, here: Os) -> dict[str, object]:
 def _tailnet(machine: Machine, here: Os, paths: Paths) -> dict[str, object]:
     """Tailscale, what goes out through it, and the firewall where the gateway listens there."""
     seen = serve.look(machine, machine.ask("serving", Serving(), lambda: serve.own(paths)))
-    address = machine.ask("gateway.address", "", lambda: network.gateway_address(paths))
+    address = machine.ask("gateway.address", "", lambda: network.gateway_listens(paths)[0])
     outside = address not in {"", LOOPBACK}
     return {
         "tailscale": seen.tailscale,

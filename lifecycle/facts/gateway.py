@@ -1,6 +1,7 @@
 """The gateway on this machine: what is installed and written, what runs, what it answers."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 
 from lifecycle import http, processes
@@ -36,16 +37,18 @@ def look(paths: Paths, port: int, runtime: str) -> Gateway:
     """Its state now; never raises.
 
     Args:
-        port: where clients come in; the one above it is for looking.
+        port: where clients should come in; the one above it is for looking. One that runs has the
+            port of its files, whatever is wanted by now.
         runtime: where it should run; that says which files there should be.
     """
     where = files.folder(paths)
     running = process.ask(where, files.ACCESS)
     written = routing.revision(_text(paths, files.ROUTES))
     runs = bool(running.state)
-    listens = network.gateway_address(paths)
-    inside = f"http://{traefik.LOOPBACK}:{port + 1}"
-    outside = f"http://{listens or traefik.LOOPBACK}:{port}"
+    address, written_port = network.gateway_listens(paths)
+    own = written_port or port
+    inside = f"http://{traefik.LOOPBACK}:{own + 1}"
+    outside = f"http://{address or traefik.LOOPBACK}:{own}"
     live = runs and written and http.status(f"{inside}/revision/{written}") == 200
     return Gateway(
         made_from=_made_from(paths),
@@ -58,9 +61,10 @@ def look(paths: Paths, port: int, runtime: str) -> Gateway:
         live=written if live else "",
         unkeyed=http.status(f"{outside}/v1/models") if runs else 0,
         metrics=http.status(f"{outside}/metrics") if runs else 0,
-        taken={} if runs else _taken(port),
+        taken=_taken({port, port + 1} - ({own, own + 1} if runs else set())),
         detail=last_error(_text(paths, files.ERRORS)),
-        address=listens,
+        address=address,
+        port=written_port,
         log=running.log,
     )
 
@@ -84,8 +88,8 @@ def _made_from(paths: Paths) -> str:
         return ""
 
 
-def _taken(port: int) -> dict[int, str]:
-    owners = {one: processes.listener(one) for one in (port, port + 1)}
+def _taken(ports: Iterable[int]) -> dict[int, str]:
+    owners = {one: processes.listener(one) for one in sorted(ports)}
     return {one: who for one, who in owners.items() if who}
 
 

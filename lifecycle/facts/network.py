@@ -40,19 +40,28 @@ def started(paths: Paths) -> dict[int, str]:
 
 
 def gateway(paths: Paths) -> int:
-    """The gateway's port. Never raises: of a value that is wrong, the default counts."""
+    """The gateway's port: by its files, else as it is set. Never raises.
+
+    Of a value that is wrong, the default counts.
+    """
+    written = gateway_listens(paths)[1]
+    if written:
+        return written
     given = None
     with suppress(ConfigError):
         given = backends.load_shared(paths.root, os.environ, ("GATEWAY_PORT",)).get("GATEWAY_PORT")
     return int(given.text if given else KEYS["GATEWAY_PORT"].default)
 
 
-def gateway_address(paths: Paths) -> str:
-    """Where clients come in by its files, whether it runs or not; "" when there are none."""
+def gateway_listens(paths: Paths) -> tuple[str, int]:
+    """Where clients come in by its files, whether it runs or not; "" and 0 when there are none.
+
+    `.env` may say something else by now: that counts from the next `inv gateway.up` on.
+    """
     try:
         return traefik.listens((files.folder(paths) / files.STATIC).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
-        return ""
+        return "", 0
 
 
 def _by_the_files(paths: Paths) -> dict[int, str]:

@@ -21,6 +21,9 @@ from lifecycle.paths import Paths
 STATUS = ("serve", "status", "--json")
 CLOSED = (0, 400, 401, 403, 404)
 """HTTP statuses of a path that leads nowhere. 405 is none: there it is, for another method."""
+NO_ANSWER = "no answer"
+LOST = (0, 502, 503, 504)
+"""No answer, or Tailscale's own: what it leads to does not answer it. That lets nobody in."""
 OUTSIDE = ("/metrics", "/invocations", "/docs", "/v1/..%2Fmetrics")
 """Paths that vLLM answers without a key, and one that only looks like `/v1`."""
 AGAIN = 0.5
@@ -49,7 +52,7 @@ def own(paths: Paths) -> Serving:
     """What this program has written down and started."""
     written, unreadable = _written(paths)
     port = network.gateway(paths)
-    made = (port,) if network.gateway_address(paths) else ()
+    made = (port,) if network.gateway_listens(paths)[1] else ()
     return Serving(
         written=written,
         unreadable=unreadable,
@@ -61,7 +64,7 @@ def own(paths: Paths) -> Serving:
 
 
 def parse(text: str) -> tuple[Mount, ...]:
-    """Everything that `serve status --json` lists, of the background and the foreground.
+    """Everything that `serve status --json` lists: background, foreground, and services.
 
     Raises:
         ValueError: it is no JSON.
@@ -77,6 +80,10 @@ def parse(text: str) -> tuple[Mount, ...]:
     for session in _part(config, "Foreground").values():
         if isinstance(session, dict):
             found += _of(session, foreground=True)
+    for name, service in _part(config, "Services").items():
+        if isinstance(service, dict):
+            own = _of(service, foreground=False)
+            found += [replace(mount, service=name) for mount in own]
     return tuple(sorted(found, key=lambda one: (one.port, one.name, one.path)))
 
 
@@ -88,7 +95,7 @@ def probe(exposed: Exposed, serving: Serving, patience: float) -> list[Probe]:
     """
     guard = _patiently(f"{exposed.mount.url}/models", patience)
     found = [Probe(f"{exposed.path}/models without a key", _told(guard), _good(guard))]
-    if not guard:
+    if guard in LOST:
         return found
     return [*found, *_paths(exposed, serving.mounts), *_ports(exposed, serving)]
 
@@ -107,7 +114,8 @@ def _paths(exposed: Exposed, others: tuple[Mount, ...]) -> Iterator[Probe]:
 
 def _ports(exposed: Exposed, serving: Serving) -> Iterator[Probe]:
     """Ports that Tailscale serves are somebody's, whatever listens there on this machine."""
-    served = {exposed.port, *(mount.port for mount in serving.mounts)}
+    here = (mount.port for mount in serving.mounts if not mount.service)
+    served = {exposed.port, *here}
     for port, name in serving.engines.items():
         if port not in served:
             answer = http.status(f"http://{exposed.name}:{port}/health")
@@ -126,11 +134,11 @@ def _patiently(url: str, patience: float) -> int:
 
 
 def _told(status: int) -> str:
-    return f"HTTP {status}" if status else "no answer"
+    return f"HTTP {status}" if status else NO_ANSWER
 
 
 def _good(status: int) -> bool | None:
-    return status == HTTPStatus.UNAUTHORIZED if status else None
+    return None if status in LOST else status == HTTPStatus.UNAUTHORIZED
 
 
 def _mounts(machine: Machine, side: Tailnet) -> tuple[tuple[Mount, ...], str]:

@@ -27,7 +27,7 @@ FIXED = {
 
 
 def folder(paths: Paths) -> Path:
-    """Where everything of the gateway is; private, for the routes hold the backends' keys."""
+    """Where everything of the gateway is. What holds the backends' keys has mode 600."""
     return paths.home / "gateway"
 
 

@@ -25,6 +25,7 @@ class Member:
         cap: requests at once that the gateway gives it.
         key: what the gateway sends it; "" for none.
         models: the names it serves.
+        left_out: those it serves that are spelled in a way that is not let in.
         asked: it said so itself; else its env file does.
         expected: it answers, or will: on another machine, or started here. A server that nobody
             started is a file only; clients are not told of its model.
@@ -37,6 +38,7 @@ class Member:
     cap: int
     key: str = field(default="", repr=False)
     models: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     asked: bool = False
     expected: bool = True
     elsewhere: bool = False
@@ -61,6 +63,7 @@ def member(backend: Backend, served: Iterable[str] | None, *, started: bool = Fa
         cap=int(backend.get("MAX_IN_FLIGHT") or usual),
         key=key(backend),
         models=tuple(name for name in names if MODEL.fullmatch(name)),
+        left_out=tuple(name for name in names if not MODEL.fullmatch(name)),
         asked=served is not None,
         expected=served is not None or started or backend.elsewhere,
         elsewhere=backend.elsewhere,

@@ -72,12 +72,13 @@ def text(port: int, address: str = LOOPBACK, runtime: str = "venv") -> str:
     return json.dumps(whole, indent=1) + "\n"
 
 
-def listens(written: str) -> str:
-    """On which address clients come in by a file that was written; "" when it does not say."""
+def listens(written: str) -> tuple[str, int]:
+    """Where clients come in by a file that was written; "" and 0 when it does not say."""
     try:
-        return str(json.loads(written)["entryPoints"]["front"]["address"]).rpartition(":")[0]
-    except (ValueError, KeyError, TypeError):
-        return ""
+        address, _, port = json.loads(written)["entryPoints"]["front"]["address"].rpartition(":")
+        return address, int(port)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "", 0
 
 
 def _access_log(runtime: str) -> dict[str, object]:

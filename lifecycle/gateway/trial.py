@@ -9,8 +9,10 @@ Our own, because Traefik has no way to check a configuration: a broken route is 
 and a broken file is passed over. So the candidate is loaded by a second Traefik, on free ports.
 """
 
+import ctypes
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -27,6 +29,8 @@ PATIENCE = 30
 GRACE = 10
 """Seconds for it to end."""
 STATIC, PLUGINS = "traefik.yml", "plugins-local"
+PREFIX = ".trial-"
+PR_SET_PDEATHSIG = 1  # https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
 
 
 def main(words: list[str]) -> str:
@@ -55,14 +59,16 @@ def awaited(address: str, seconds: float, gone: Callable[[], bool] = lambda: Fal
 
 def tried(program: list[str], candidate: Path, revision: str) -> str:
     """Load it in a Traefik of its own; returns what that one says against it."""
-    with tempfile.TemporaryDirectory(dir=".", prefix=".trial-") as name:
+    swept()
+    with tempfile.TemporaryDirectory(dir=".", prefix=PREFIX) as name:
         place = Path(name).resolve()
         front, internal = prepared(place, candidate)
         log = (place / "log").open("wb")
         words = [word.replace("{place}", str(place)) for word in program]
         process = subprocess.Popen(
-            [*words, f"--configFile={STATIC}"], cwd=place, stdout=log, stderr=log
-        )
+            [*words, f"--configFile={STATIC}"], cwd=place, stdout=log, stderr=log,
+            preexec_fn=die_with_parent,
+        )  # fmt: skip
         try:
             asked = f"http://127.0.0.1:{internal}/revision/{revision}"
             problem = awaited(asked, PATIENCE, lambda: process.poll() is not None)
@@ -75,6 +81,24 @@ def tried(program: list[str], candidate: Path, revision: str) -> str:
     if errors or problem:
         return "\n".join(errors) or f"{problem}: {last}"
     return "" if closed else "its door is open: a request without a key was not refused"
+
+
+def swept() -> None:
+    """Remove the folders of trials that a power cut ended: they hold the backends' keys."""
+    for old in Path().glob(f"{PREFIX}*"):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def die_with_parent() -> None:
+    """Have the kernel ask us to end when our parent dies: nobody would wait for us any more."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def stop(signum: int, _frame: object) -> None:
+    """End in order, once: the Traefik and its folder go first, whoever is impatient."""
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)
+    sys.exit(128 + signum)
 
 
 def ended(process: "subprocess.Popen[bytes]") -> None:
@@ -136,6 +160,9 @@ def status(address: str) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    die_with_parent()
     said = main(sys.argv[1:])
     if said:
         print(said)

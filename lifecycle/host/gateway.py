@@ -33,9 +33,9 @@ class Gateway:
         live: which one it works by; "" when it does not say.
         unkeyed: the HTTP status of a request without a key; 0: no answer.
         metrics: that of `/metrics` where clients come in.
-        taken: who else listens on its ports, by port.
+        taken: who else listens on the ports it should have, by port.
         detail: the last error in its log.
-        address: where clients come in, by its files; "" when there are none.
+        address, port: where clients come in, by its files; "" and 0 when there are none.
         log: where its access log is: a file, or the command that shows it.
     """
 
@@ -52,4 +52,5 @@ class Gateway:
     taken: dict[int, str] = field(default_factory=dict)
     detail: str = ""
     address: str = ""
+    port: int = 0
     log: str = ""

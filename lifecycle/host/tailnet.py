@@ -61,6 +61,8 @@ class Mount:
         target: where it leads: an address, a folder, or a text.
         public: a funnel is on: the whole internet reaches it.
         foreground: it ends with the command that made it.
+        service: the Tailscale Service it belongs to, e.g. `svc:web`, with an address of its own;
+            "" for this machine's.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Mount:
     target: str
     public: bool = False
     foreground: bool = False
+    service: str = ""
 
     @property
     def url(self) -> str:

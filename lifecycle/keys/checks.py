@@ -48,6 +48,14 @@ def spelled(pattern: str, example: str) -> Check:
     return check
 
 
+def server_root(text: str) -> str:
+    """Accept where a server is, without a path. A port beyond the last one leads nowhere."""
+    found = re.fullmatch(r"https?://[A-Za-z0-9.-]+(?::([0-9]{1,5}))?", text)
+    if found and 0 < int(found[1] or 80) < 1 << 16:
+        return ""
+    return "must be written like http://workstation:8000"
+
+
 def auth_key(text: str) -> str:
     """Accept what Tailscale (and Headscale) make keys of: the shell that hands it over needs it."""
     if re.fullmatch(r"[A-Za-z0-9_?=&.:-]+", text):

@@ -1,6 +1,6 @@
 """Every key an env file may hold."""
 
-from lifecycle.keys.checks import auth_key, number, one_of, spelled, whole_number
+from lifecycle.keys.checks import auth_key, number, one_of, server_root, spelled, whole_number
 from lifecycle.keys.flags import abbreviates, extra_arguments, flags_in
 from lifecycle.keys.key import CARDS, GPUS, Key
 
@@ -191,7 +191,7 @@ TABLE = (
         "ENDPOINT",
         "Where a backend on another machine is reached, without `/v1`, e.g. "
         "`http://workstation:8000`. Only the gateway has to do with it; it is started there.",
-        spelled(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", "http://workstation:8000"),
+        server_root,
         restart=False,
     ),
     Key(

@@ -3,7 +3,7 @@
 from lifecycle.report.downloads import Downloads, fetched, order
 from lifecycle.report.exposure import Listening, clients, exposed, how_to
 from lifecycle.report.fitting import models, plan
-from lifecycle.report.gateway import gateway, gateway_address, gateway_data
+from lifecycle.report.gateway import gateway, gateway_address, gateway_data, shortened
 from lifecycle.report.layers import Layers, so_far
 from lifecycle.report.machine import checkup
 from lifecycle.report.progress import Progress
@@ -36,6 +36,7 @@ __all__ = [
     "plan",
     "servers",
     "settings",
+    "shortened",
     "so_far",
     "visible",
 ]

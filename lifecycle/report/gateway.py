@@ -13,15 +13,24 @@ from lifecycle.report.terminal import duration, line, note, out
 
 HEALTH = {True: "[green]up[/]", False: "[red]down[/]", None: "[dim]not checked yet[/]"}
 Rows = Iterable[tuple[Member, Standing]]
+SHOWN = 8
+"""Names of models on screen; a backend elsewhere may list hundreds."""
 
 
 def gateway_address(url: str, members: Iterable[Member], *, clients: int) -> None:
     """How to use a gateway that runs."""
     names = sorted({name for one in members if one.expected for name in one.models})
     out.print(f"\n[bold]Gateway[/]  {url}/v1", soft_wrap=True)
-    out.print(f"[bold]Models[/]   {escape(', '.join(names) or 'none yet')}", soft_wrap=True)
+    out.print(f"[bold]Models[/]   {escape(shortened(names) or 'none yet')}", soft_wrap=True)
     if not clients:
         note("nobody has a key yet: inv key.add NAME")
+
+
+def shortened(names: Iterable[str]) -> str:
+    """The first of them, and how many more there are."""
+    known = list(names)
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return ", ".join(known[:SHOWN]) + more
 
 
 def gateway(now: Gateway, port: int, rows: Rows) -> None:
@@ -41,7 +50,7 @@ def gateway(now: Gateway, port: int, rows: Rows) -> None:
     for one, standing in rows:
         untold = "[dim]not told[/]" if one.elsewhere and standing.up else ""
         load = untold if standing.in_flight is None else f"{standing.in_flight} of {one.cap}"
-        models = escape(", ".join(one.models)) + ("" if one.asked else " [dim](by its file)[/]")
+        models = escape(shortened(one.models)) + ("" if one.asked else " [dim](by its file)[/]")
         age = _age(standing.since) if standing.since else ""
         health = HEALTH[standing.up] if now.state else ""
         table.add_row(one.name, one.tier, models, health, load, age, one.url)

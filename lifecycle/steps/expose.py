@@ -126,6 +126,14 @@ def notes(host: Host, paths: Paths) -> list[str]:
     return found
 
 
+def mend(exposed: Exposed, host: Host) -> str:
+    """What to do when Tailscale leads to something that does not answer it."""
+    ways = [f"inv up --gpu {exposed.backend}" if exposed.backend else "inv gateway.up"]
+    if host.os.wsl and exposed.side == "windows":
+        ways.append("If it runs: Windows must reach WSL under 127.0.0.1. See inv doctor.")
+    return "\n".join([*ways, f"To take it back: inv unexpose {exposed.flag}"])
+
+
 def on(exposed: Exposed) -> tuple[str, ...]:
     """Tailscale's words that add it."""
     return ("serve", "--bg", *_where(exposed), exposed.target)
@@ -277,7 +285,7 @@ def _elsewhere(host: Host, new: Exposed) -> str:
 
 def _clash(other: Mount, new: Exposed, now: Host) -> str:
     """Why something that is served keeps us from serving; it is never ours to change."""
-    if other.port != new.port:
+    if other.port != new.port or other.service:
         return ""
     if other.foreground:
         return f"a tailscale serve in some terminal holds port {new.port}"

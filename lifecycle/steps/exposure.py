@@ -83,8 +83,9 @@ def _away(host: Host, mount: Mount) -> str:
     if mount.foreground:
         return "End the tailscale that serves it in some terminal."
     program = "tailscale.exe" if host.os.wsl and host.outward == "windows" else "tailscale"
+    service = f" --service={mount.service}" if mount.service else ""
     path = f" --set-path={mount.path}" if mount.path else ""
-    return f"Take it away: {program} serve --{mount.kind}={mount.port}{path} off"
+    return f"Take it away: {program} serve{service} --{mount.kind}={mount.port}{path} off"
 
 
 # --- The doctor's other lines

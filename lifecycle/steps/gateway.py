@@ -31,7 +31,6 @@ def up(
     """
     return [
         *prepare(wanted, paths, host, tools),
-        _ports(wanted),
         _files(wanted, paths),
         _tried(wanted, paths, host, tools),
         *before,
@@ -41,8 +40,8 @@ def up(
 
 
 def prepare(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> list[Step]:
-    """The program is there: what can be done while another gateway answers."""
-    return FORMS[wanted.runtime].needs(wanted, paths, host, tools)
+    """The program is there, its ports are free: all that can be had while another one answers."""
+    return [*FORMS[wanted.runtime].needs(wanted, paths, host, tools), _ports(wanted)]
 
 
 def reload(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> list[Step]:

@@ -65,6 +65,8 @@ def dies(when):
             sys.exit(1)
 
 dies("before")
+if state.get("old"):
+    sys.exit("flag provided but not defined: -bg\\nUSAGE\\n  serve https:<port> …")
 if "reset" in words:
     kept.write_text("null")
     sys.exit()

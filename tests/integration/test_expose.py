@@ -607,6 +607,35 @@ def test_where_nobody_answers_outside_it_stays_and_says_so(
     assert machine.inv("unexpose").returncode == 0
 
 
+def test_a_way_that_leads_to_nobody_is_no_open_door(machine: Machine) -> None:
+    """Windows may not reach WSL, and a gateway may be stopped: Tailscale answers 502 then."""
+
+    class Lost(tailnet.Quiet):
+        def answer(self) -> tuple[int, bytes]:
+            return 502, b""
+
+    machine.client()
+    with tailnet.listening(Lost, machine.port, ADDRESS):
+        done = machine.expose()
+        told = machine.inv("expose", "--status")
+    assert done.returncode == told.returncode == 8
+    for said in (done.stderr, told.stderr):
+        assert "leads to nobody: HTTP 502" in said
+        assert "inv gateway.up" in said
+        assert "strangers" not in said
+    assert machine.net.config["Web"]
+    assert machine.inv("unexpose").returncode == 0
+
+
+def test_a_tailscale_of_before_paths_is_told_to_be_updated(machine: Machine) -> None:
+    machine.client()
+    machine.net.say(old=True)
+    done = machine.expose()
+    assert done.returncode == 3
+    assert "1.52 or newer" in done.stderr
+    assert not machine.record.exists()
+
+
 def test_a_tailscale_that_hangs_is_not_waited_for(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

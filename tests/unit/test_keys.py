@@ -3,7 +3,7 @@
 import pytest
 
 from lifecycle.keys import GPUS, KEYS, SHAPING, TABLE, Key, extra_arguments, owned
-from lifecycle.keys.checks import number, one_of, spelled, whole_number
+from lifecycle.keys.checks import number, one_of, server_root, spelled, whole_number
 from lifecycle.steps.serve import COMPARED
 
 SEEN_ELSEWHERE = {
@@ -120,6 +120,24 @@ def test_a_flag_whose_key_is_for_other_hardware_is_free() -> None:
 def test_a_key_holds_for_some_hardware() -> None:
     assert all(key.gpus and set(key.gpus) <= set(GPUS) for key in TABLE)
     assert all(key.gpus == GPUS for key in TABLE if key.everywhere or key.required)
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [
+        ("http://far", True),
+        ("https://far.example.org:65535", True),
+        ("http://far:0", False),
+        ("http://far:65536", False),
+        ("http://far:8000/", False),
+        ("http://far:8000/v1", False),
+        ("http://me:pw@far:8000", False),
+        ("far:8000", False),
+        ("ftp://far", False),
+    ],
+)
+def test_an_endpoint_is_a_root_with_a_port_that_exists(text: str, *, good: bool) -> None:
+    assert (server_root(text) == "") is good
 
 
 def test_a_spelling_is_told_by_an_example_that_keeps_to_it() -> None:

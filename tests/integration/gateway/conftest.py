@@ -20,8 +20,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
             ("g1", "shared", 4, "cuda"),
             ("g2", "shared", 4, "rocm"),
             ("c1", "shared", 16, "cpu"),
-            ("f1", "faulty", 64, "cuda"),
-            ("f2", "faulty", 64, "cuda"),
+            ("f1", "org/faulty", 64, "cuda"),
+            ("f2", "org/faulty", 64, "cuda"),
             ("single", "alone", 2, "cuda"),
         ):
             settings = Settings(model=model, api_key=OWN, token_seconds=0.02)

@@ -17,7 +17,9 @@ CHECKS = {"/health", "/v1/models"}
 
 def test_models_are_the_union(gateway: Gateway) -> None:
     listed = json.loads(gateway.ask().body)
-    assert [entry["id"] for entry in listed["data"]] == ["alone", "faulty", "shared"]
+    assert [entry["id"] for entry in listed["data"]] == ["alone", "org/faulty", "shared"]
+    for name in ("org/faulty", "org%2Ffaulty"):  # OpenAI's client sends the second
+        assert json.loads(gateway.ask(f"/v1/models/{name}").body)["id"] == "org/faulty"
     assert json.loads(gateway.ask("/v1/models/alone").body)["object"] == "model"
     assert gateway.ask("/v1/models/nobodys").error["code"] == "model_not_found"
 
@@ -184,7 +186,7 @@ def test_8_mb_bodies_side_by_side(gateway: Gateway) -> None:
         return status, time.monotonic() - began
 
     # Cut short, it would be no JSON to the double.
-    body = json.dumps(question("faulty", 1, user="x" * 8_000_000)).encode()
+    body = json.dumps(question("org/faulty", 1, user="x" * 8_000_000)).encode()
     with ThreadPoolExecutor(8) as crew:
         answers = list(crew.map(ask, range(16)))
     assert {status for status, _ in answers} == {200}

@@ -60,11 +60,11 @@ def test_a_dead_engine_here_is_out_within_two_checks_and_back_within_two(
     gateway.doubles["f1"].become("health-503")
     out = gateway.until("f1", up=False)
     before = gateway.generations("f1")
-    assert {gateway.chat("faulty").status for _ in range(6)} == {200}
+    assert {gateway.chat("org/faulty").status for _ in range(6)} == {200}
     assert gateway.generations("f1") == before
     gateway.doubles["f1"].become()
     back = gateway.until("f1", up=True)
-    assert {gateway.chat("faulty").status for _ in range(2)} == {200}
+    assert {gateway.chat("org/faulty").status for _ in range(2)} == {200}
     assert gateway.generations("f1") == before + 1
     assert max(out, back) < TWO_CHECKS + MARGIN
     print(f"an engine dead: out after {out:.1f} s, back after {back:.1f} s")
@@ -75,7 +75,7 @@ def in_turns(gateway: Gateway) -> Gateway:
     """Both of a pair are asked, and none has errors held against it."""
     for name in ("f1", "f2"):
         gateway.until(name, up=True)
-    assert {gateway.chat("faulty").status for _ in range(2)} == {200}
+    assert {gateway.chat("org/faulty").status for _ in range(2)} == {200}
     return gateway
 
 
@@ -83,8 +83,8 @@ def in_turns(gateway: Gateway) -> Gateway:
 def test_a_refusal_before_the_first_byte_goes_to_the_next(in_turns: Gateway, status: int) -> None:
     in_turns.doubles["f1"].become(f"status-{status}")
     before = {name: in_turns.generations(name) for name in ("f1", "f2")}
-    plain = [in_turns.chat("faulty") for _ in range(2)]
-    streamed = [in_turns.chat("faulty", stream=True) for _ in range(2)]
+    plain = [in_turns.chat("org/faulty") for _ in range(2)]
+    streamed = [in_turns.chat("org/faulty", stream=True) for _ in range(2)]
     assert {one.status for one in (*plain, *streamed)} == {200}
     assert all(one.body.endswith(b"data: [DONE]\n\n") for one in streamed)
     asked = {name: in_turns.generations(name) - before[name] for name in before}
@@ -103,7 +103,7 @@ def test_a_refusal_by_all_has_openais_shape(
     before = {name: in_turns.generations(name) for name in ("f1", "f2")}
     for name in before:
         in_turns.doubles[name].become(f"status-{status}")
-    answer = in_turns.chat("faulty", stream=streamed)
+    answer = in_turns.chat("org/faulty", stream=streamed)
     assert (answer.status, answer.error["code"]) == (status, code)
     assert answer.headers.get("retry-after") == later
     assert [in_turns.generations(name) - before[name] for name in before] == [1, 1]
@@ -113,7 +113,7 @@ def test_an_error_of_the_model_passes_and_is_not_computed_twice(in_turns: Gatewa
     before = {name: in_turns.generations(name) for name in ("f1", "f2")}
     for name in before:
         in_turns.doubles[name].become("status-500")
-    answers = [in_turns.chat("faulty") for _ in range(2)]
+    answers = [in_turns.chat("org/faulty") for _ in range(2)]
     assert {one.status for one in answers} == {500}
     assert all("EngineCore" in one.body.decode() for one in answers)
     assert [in_turns.generations(name) - before[name] for name in before] == [1, 1]
@@ -140,7 +140,7 @@ def test_a_stream_that_breaks_is_an_error_to_the_client(in_turns: Gateway) -> No
         in_turns.doubles[name].become("cut-stream")
     before = in_turns.generations("f1") + in_turns.generations("f2")
     with pytest.raises(http.client.IncompleteRead) as broken:
-        in_turns.chat("faulty", 20, stream=True)
+        in_turns.chat("org/faulty", 20, stream=True)
     assert b"data: " in broken.value.partial
     assert b"[DONE]" not in broken.value.partial
     assert in_turns.generations("f1") + in_turns.generations("f2") - before == 1
@@ -181,7 +181,7 @@ def test_a_request_that_ended_badly_counts_no_longer(gateway: Gateway) -> None:
         gateway.doubles[name].become("cut-stream")
     for _ in range(2):
         with pytest.raises(http.client.IncompleteRead):
-            gateway.ask(CHAT, question("faulty", 20, stream=True), KEYS["single"])
+            gateway.ask(CHAT, question("org/faulty", 20, stream=True), KEYS["single"])
     with stream(gateway.port, KEYS["single"], LONG) as response:
         response.read(1)
         busy = gateway.ask(CHAT, question("alone", 1), KEYS["single"])

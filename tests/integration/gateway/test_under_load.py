@@ -1,7 +1,9 @@
 """Backends are killed, frozen, added and removed while clients ask: how many of them notice."""
 
 import http.client
+import json
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -117,6 +119,28 @@ def test_200_streams_at_once(gateway: Gateway, trio: dict[str, Behind]) -> None:
 def test_up_again_has_nothing_to_do(gateway: Gateway) -> None:
     done = gateway.checkout.inv("gateway.up", limit=60)
     assert "nothing to do" in done.stderr
+
+
+def test_another_port_counts_from_the_next_start_on_and_is_looked_at_before(
+    gateway: Gateway,
+) -> None:
+    """What `.env` says by now is not where the gateway is; and a port may be somebody else's."""
+    secrets = gateway.checkout.root / ".env"
+    before = secrets.read_text()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        secrets.write_text(before.replace(f"={gateway.port}\n", f"={port}\n"))
+        try:
+            gateway.inv("gateway.reload")
+            told = json.loads(gateway.inv("gateway.status", "--json"))
+            done = gateway.checkout.inv("gateway.up", limit=60)
+        finally:
+            secrets.write_text(before)
+    assert told["gateway"]["url"] == f"http://127.0.0.1:{gateway.port}/v1"
+    assert told["gateway"]["configuration_live"]
+    assert done.returncode == 3
+    assert f"port {port} is taken" in done.stderr
+    assert gateway.chat("alone").status == 200
 
 
 def test_a_broken_configuration_never_takes_the_place(gateway: Gateway) -> None:

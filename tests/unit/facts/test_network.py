@@ -55,7 +55,15 @@ def test_the_gateways_port_is_the_default_where_nobody_set_a_good_one(
 
 
 def test_where_the_gateway_listens_is_in_its_files(checkout: Checkout) -> None:
-    assert network.gateway_address(checkout.paths) == ""
+    assert network.gateway_listens(checkout.paths) == ("", 0)
     static = files.folder(checkout.paths) / files.STATIC
-    Shell().write(WriteFile(static, traefik.text(8080, "100.64.0.1")))
-    assert network.gateway_address(checkout.paths) == "100.64.0.1"
+    Shell().write(WriteFile(static, traefik.text(9090, "100.64.0.1")))
+    assert network.gateway_listens(checkout.paths) == ("100.64.0.1", 9090)
+
+
+def test_the_port_that_was_written_counts_until_the_gateway_is_started_with_another(
+    checkout: Checkout,
+) -> None:
+    checkout.secrets("GATEWAY_PORT=9080\n")
+    Shell().write(WriteFile(files.folder(checkout.paths) / files.STATIC, traefik.text(8080)))
+    assert network.gateway(checkout.paths) == 8080

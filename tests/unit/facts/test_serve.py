@@ -40,6 +40,16 @@ FULL: dict[str, Any] = {
         f"{NAME}:80": {"Handlers": {"/v1": {"Proxy": "http://127.0.0.1:8080/v1"}}},
     },
     "AllowFunnel": {WEB: True, f"{NAME}:80": False},
+    "Services": {
+        "svc:web": {
+            "TCP": {"443": {"HTTPS": True}},
+            "Web": {
+                "web.tail1a2b3c.ts.net:443": {"Handlers": {"/": {"Proxy": "http://[::1]:8001"}}}
+            },
+        },
+        "svc:tun": {"Tun": True},
+        "svc:null": None,
+    },
     "Foreground": {
         "session": {
             "TCP": {"9000": {"HTTPS": True}},
@@ -58,6 +68,7 @@ def test_everything_served_is_listed() -> None:
         Mount(NAME, 443, "https", "/docs", "/srv/docs", public=True),
         Mount(NAME, 443, "https", "/hi", "hello", public=True),
         Mount(NAME, 443, "https", "/old", "https://example.org", public=True),
+        Mount("web.tail1a2b3c.ts.net", 443, "https", "/", "http://[::1]:8001", service="svc:web"),
         Mount("", 2222, "tcp", "", "127.0.0.1:22"),
         Mount("", 5432, "tls-terminated-tcp", "", "127.0.0.1:5432"),
         Mount(NAME, 9000, "https", "/", "http://127.0.0.1:9", foreground=True),
@@ -210,6 +221,13 @@ def test_no_key_asked_for_is_bad_and_no_answer_is_neither(monkeypatch: pytest.Mo
     answers(monkeypatch, {url: 0})
     (only,) = serve.probe(GATEWAY, Serving(engines={8001: "backend 4090"}), 0)
     assert only == Probe("/v1/models without a key", "no answer", good=None)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_what_leads_to_nobody_lets_nobody_in(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, {f"https://{NAME}/v1/models": status})
+    (only,) = serve.probe(GATEWAY, Serving(engines={8001: "backend 4090"}), 0)
+    assert only == Probe("/v1/models without a key", f"HTTP {status}", good=None)
 
 
 def test_pages_and_ports_of_others_are_theirs(monkeypatch: pytest.MonkeyPatch) -> None:

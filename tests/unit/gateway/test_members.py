@@ -44,7 +44,9 @@ def test_clients_hear_of_what_answers_or_will() -> None:
 
 @pytest.mark.parametrize("name", ['{{ env "HOME" }}', "a`b", "", "a b", "\u00e4", "x" * 201])
 def test_a_name_that_could_write_into_the_configuration_is_left_out(name: str) -> None:
-    assert member(backend(), [name, "Org/model-1.5:q4"]).models == ("Org/model-1.5:q4",)
+    found = member(backend(), [name, "Org/model-1.5:q4"])
+    assert found.models == ("Org/model-1.5:q4",)
+    assert found.left_out == (name,)
 
 
 def test_each_backend_gets_its_own_key_or_this_machines() -> None:

@@ -11,7 +11,7 @@ from lifecycle.gateway.members import Member
 ALICE = Client("alice", hashlib.sha256(b"sk").hexdigest(), "2026-11-22", rate=60, in_flight=4)
 
 
-def one(name: str, tier: str = "gpu", *models: str, cap: int = 4, **more: bool) -> Member:
+def one(name: str, tier: str = "gpu", *models: str, cap: int = 4, **more: Any) -> Member:
     return Member(name, f"http://{name}:8000", tier, cap, f"sk-{name}", models or ("m",), **more)
 
 
@@ -153,13 +153,13 @@ def test_on_the_tailnet_only_the_front_listens_there() -> None:
     text = traefik.text(8080, "100.64.0.1")
     addresses = [point["address"] for point in json.loads(text)["entryPoints"].values()]
     assert addresses == ["100.64.0.1:8080", "127.0.0.1:8081"]
-    assert traefik.listens(text) == "100.64.0.1"
-    assert traefik.listens(traefik.text(8080)) == traefik.LOOPBACK
+    assert traefik.listens(text) == ("100.64.0.1", 8080)
+    assert traefik.listens(traefik.text(8080)) == (traefik.LOOPBACK, 8080)
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[]", "{}", '{"entryPoints": null}'])
 def test_other_files_do_not_say_where_it_listens(text: str) -> None:
-    assert traefik.listens(text) == ""
+    assert traefik.listens(text) == ("", 0)
 
 
 def test_the_log_keeps_what_is_listed_and_no_header_of_a_client() -> None:

@@ -197,6 +197,7 @@ def test_what_is_somebodys_stays_his(mount: Mount) -> None:
         Mount(NAME, 8443, "http", "/v1", "http://127.0.0.1:3000"),
         Mount("", 22, "tcp", "", "127.0.0.1:22"),
         Mount("old." + NAME, 443, "https", "/v1", "http://127.0.0.1:3000"),
+        Mount("", 443, "tcp", "", "127.0.0.1:22", service="svc:ssh"),
     ],
 )
 def test_what_others_serve_beside_it_is_no_matter(mount: Mount) -> None:

@@ -158,11 +158,13 @@ def test_a_server_served_as_a_whole_is_found(target: str, *, open_: bool) -> Non
 def test_each_server_served_as_a_whole_is_told_with_its_own_command() -> None:
     one = Mount(NAME, 443, "https", "/a", "http://127.0.0.1:8001")
     forwarded = Mount("", 9000, "tcp", "", "127.0.0.1:8081")
-    on = host(mounts=(one, forwarded))
-    assert len(said(on)[WHOLE].splitlines()) == 2
+    service = replace(forwarded, service="svc:all")
+    on = host(mounts=(one, forwarded, service))
+    assert len(said(on)[WHOLE].splitlines()) == 3
     assert fix(on, WHOLE).splitlines() == [
         "Take it away: tailscale serve --https=443 --set-path=/a off",
         "Take it away: tailscale serve --tcp=9000 off",
+        "Take it away: tailscale serve --service=svc:all --tcp=9000 off",
     ]
 
 

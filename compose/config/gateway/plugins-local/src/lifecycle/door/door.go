@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -93,7 +94,12 @@ func (d *door) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	// Not as it reads once it is decoded and tidied: other programs tidy in other ways.
 	path, _, _ := strings.Cut(req.RequestURI, "?")
 	if path == "/v1/models" || strings.HasPrefix(path, "/v1/models/") {
-		d.listModels(answer, req, strings.TrimPrefix(strings.TrimPrefix(path, "/v1/models"), "/"))
+		name := strings.TrimPrefix(strings.TrimPrefix(path, "/v1/models"), "/")
+		// OpenAI's client writes the slash in a name as %2F. It is looked up in a list, and goes nowhere.
+		if plain, err := url.PathUnescape(name); err == nil {
+			name = plain
+		}
+		d.listModels(answer, req, name)
 		return
 	}
 	if !d.paths[path] {
