@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 import invoke
 from invoke import Collection, Exit, ParseError, ParserContext
 
+from lifecycle.cmd import keep_bytecode
+
 if TYPE_CHECKING:
     from lifecycle.errors import ConfigError
 
@@ -32,6 +34,7 @@ class Program(invoke.Program):
         """Read what stands before the first task."""
         with self._explained():
             super().parse_core(argv)
+        keep_bytecode()
 
     def parse_tasks(self) -> None:
         """Read the tasks and their options."""

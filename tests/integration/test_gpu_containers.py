@@ -116,6 +116,7 @@ def started(amd: Amd, places: Paths, devices: dict[str, str], *, wsl: bool) -> I
     given["VLLM_ARGS"] = asked_of_cpu["VLLM_ARGS"]
     for action in docker.start(backend, places, host, Launch())[:-1]:
         Shell().write(action)  # type: ignore[arg-type]
+    prepared.warm(Path(given["CACHE_SOURCE"]))
     command = docker.up_command(backend, places, host)
     try:
         run(*command, env=given)

@@ -19,9 +19,9 @@ ROOM = "0.1"
 
 @pytest.fixture(scope="module")
 def home(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for figures of our own; engine and model are the user's."""
+    """A folder for figures of our own; engine, model and cache are the user's."""
     folder = tmp_path_factory.mktemp("home")
-    for name in ("engines", "models"):
+    for name in ("engines", "models", "cache"):
         (folder / name).symlink_to(places().home / name)
     checkout.env["LIFECYCLE_HOME"] = str(folder)
     checkout.env["KV_CACHE_GIB"] = ROOM

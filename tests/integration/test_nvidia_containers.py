@@ -34,6 +34,7 @@ MAX_MODEL_LEN=512
 # As the processor needs it: by default it takes a part of all RAM, and three processes.
 EXTRA_ARGS=--enforce-eager --kv-cache-memory-bytes 268435456 --distributed-executor-backend uni
 """
+CACHE = "cache/vllm-docker/lent-vllm-0.32.0/nvidia-geforce-rtx-4090"
 KNOWS = "Docker knows NVIDIA's runtime"
 
 
@@ -124,9 +125,11 @@ def ground(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
         card = nvidia_stand_ins.made(tmp_path_factory.mktemp("card"), lent.mounts)
         checkout = Checkout.copy(tmp_path_factory.mktemp("checkout"), BACKEND, free_port())
         checkout.env_file.write_text(f"{WANTED}PORT={checkout.port}\n")
+        home = tmp_path_factory.mktemp("home")
+        prepared.warm(home / CACHE)
         checkout.env |= {
             "DOCKER_HOST": ours.address,
-            "LIFECYCLE_HOME": str(tmp_path_factory.mktemp("home")),
+            "LIFECYCLE_HOME": str(home),
             "MODELS_DIR": str(prepared.places().models),
             "PATH": f"{card.programs}:{os.environ['PATH']}",
         }
@@ -204,7 +207,7 @@ def test_of_this_machine_it_sees_the_model_and_its_own_cache(server: Server) -> 
         False,
     )
     cache = found.pop("/cache")
-    assert cache["Source"].endswith("/cache/vllm-docker/lent-vllm-0.32.0/nvidia-geforce-rtx-4090")
+    assert cache["Source"].endswith(f"/{CACHE}")
     assert cache["RW"]
     assert not found
 

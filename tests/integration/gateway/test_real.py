@@ -25,10 +25,9 @@ TIERS = {"first": "TIER=gpu\nMAX_IN_FLIGHT=1\n", "second": "TIER=cpu\n"}
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def real(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Both servers and the gateway, each brought up by its command."""
     place = tmp_path_factory.mktemp("real")
-    engine = prepared.engine(place / "engine")
     made = Gateway(checkout(place, engine.parent.parent), free_pair())
     with (made.checkout.root / ".env").open("a") as file:
         file.write(f"GATEWAY_PORT={made.port}\n")
