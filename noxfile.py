@@ -16,8 +16,8 @@ ROOT = Path(__file__).parent
 DATA = ROOT / "lifecycle" / "data"
 # The machine's bytecode setting must not make every session compile pytest anew.
 CLEAN = {"PYTHONDONTWRITEBYTECODE": None, "PYTHONPATH": None}
-# Half of the time is waiting. A file's tests stay together, in their order. More workers would
-# need more memory: 4 GB for each real vLLM, and a file may start two.
+# A file's tests stay together, in their order. More workers would need more memory: 3 GB for each
+# real vLLM, and a file may start two.
 TWO_WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 # After Ctrl-C tests take down the servers they started (tests/integration/conftest.py).
 DOWN_SECONDS = 90
@@ -28,13 +28,15 @@ def install(session: nox.Session, lock: str) -> None:
     session.install("--require-hashes", "-r", f"requirements/{lock}.txt")
 
 
-def run_tests(session: nox.Session, folder: str, *options: str) -> None:
-    """Run a folder's tests, or those of them that were typed after `--`."""
-    typed = any(word.startswith(folder) for word in session.posargs)
-    where = () if typed else (folder,)
-    session.run(
-        "pytest", *where, *options, *session.posargs, env=CLEAN, interrupt_timeout=DOWN_SECONDS
-    )
+def run_tests(session: nox.Session, folder: str) -> None:
+    """Run a folder's tests, or what was typed after `--`.
+
+    That runs in one process: it prints as it goes, and --pdb works.
+    """
+    typed = session.posargs
+    where = () if any(word.startswith(folder) for word in typed) else (folder,)
+    options = typed or TWO_WORKERS
+    session.run("pytest", *where, *options, env=CLEAN, interrupt_timeout=DOWN_SECONDS)
 
 
 @nox.session
@@ -65,8 +67,7 @@ def unit(session: nox.Session) -> None:
 def integration(session: nox.Session) -> None:
     """Real vLLM on the CPU, a real Docker Engine; the double for faults."""
     install(session, "dev")
-    # What was asked for runs in one process: it prints as it goes, and --pdb works.
-    run_tests(session, "tests/integration", *(() if session.posargs else TWO_WORKERS))
+    run_tests(session, "tests/integration")
 
 
 @nox.session(default=False)
