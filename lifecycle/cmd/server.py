@@ -129,7 +129,8 @@ def _up(
     if why:
         report.note(why)
     tables.serving.require_served(backend.gpu, backend.runtime)
-    with shell.lock(where.run(backend.name) / "up.lock", report.note):
+    mine = where.run(backend.name) / "up.lock"
+    with start.alone_without_key(backend, where, shell), shell.lock(mine, report.note):
         # Again: another inv may have made the key or switched the model while we waited.
         backend = choose.load(backend.name)
         if runtime:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from lifecycle.machine import Here
     from lifecycle.paths import Paths
     from lifecycle.runner import Runner
+    from lifecycle.shell import Shell
+    from lifecycle.step import Step
 
 
 def with_key(backend: "Backend") -> tuple["Backend", str]:
@@ -55,13 +57,14 @@ def prepare(  # noqa: PLR0913 - two by name
     host = look()
     # As bytes: reading as text would change Windows line ends.
     text = where.secrets.read_bytes().decode() if where.secrets.exists() else ""
-    with _runner(where, here, look) as runner:
-        plan = secrets.steps(where, text, made)
-        plan += serve.prepare(
-            backend, where, host, tools(here.shell, backend, host),
-            measured=measure.earlier(backend, where, host), force=force,
-        )  # fmt: skip
-        worked = runner.apply(plan, host)
+    plan = secrets.steps(where, text, made)
+    plan += serve.prepare(
+        backend, where, host, tools(here.shell, backend, host),
+        measured=measure.earlier(backend, where, host), force=force,
+    )  # fmt: skip
+    with _one_installs(plan, host, where, here) as held, _runner(where, here, look) as runner:
+        # Another inv may have installed it while we waited.
+        worked = runner.apply(plan, look() if held else host)
     seen_as_is = not worked and not replacing
     return host if seen_as_is else facts.gather(backend, where, here.again()), worked
 
@@ -90,6 +93,34 @@ def start(
     if worked and not here.shell.dry:
         measure.after_start(backend, where, host, here.shell, planned)
     return worked
+
+
+@contextmanager
+def _one_installs(
+    plan: "list[Step]", host: "Host", where: "Paths", here: "Here"
+) -> "Iterator[bool]":
+    """Two backends may share an engine: one `up` installs it, the other waits. Says whether it is
+    missing.
+    """
+    from lifecycle import report
+
+    if not any(step.phase == "install" and step.missing(host) for step in plan):
+        yield False
+        return
+    with here.shell.lock(where.home / "install.lock", report.note):
+        yield True
+
+
+@contextmanager
+def alone_without_key(backend: "Backend", where: "Paths", shell: "Shell") -> "Iterator[None]":
+    """Until there is a key one `up` at a time works on a checkout: two would make two keys."""
+    from lifecycle import report
+
+    if backend.api_key:
+        yield
+        return
+    with shell.lock(where.home / "key.lock", report.note):
+        yield
 
 
 @contextmanager

@@ -66,7 +66,8 @@ def to(
 
     where, shell = choose.places(), shell_for(context)
     name, wished = backend.name, wanted.model(model, where)
-    with shell.lock(where.run(name) / "up.lock", report.note):
+    mine = where.run(name) / "up.lock"
+    with start.alone_without_key(backend, where, shell), shell.lock(mine, report.note):
         text = wanted.override(name, wished, given or {}, where)
         candidate = choose.load(name, text)
         _refuse_in_vain(candidate)

@@ -68,8 +68,7 @@ def _cards(backend: Backend) -> dict[str, str]:
 
 
 def _cores(backend: Backend, host: Host) -> dict[str, str]:
-    first = str(host.cpu.allowed[0] if host.cpu.allowed else 0)
-    return {k: v.replace("{first}", first) for k, v in _cpu(backend, host).env.items()}
+    return dict(_cpu(backend, host).env)
 
 
 def _cpu(backend: Backend, host: Host) -> CpuSettings:

@@ -91,11 +91,11 @@ def test_the_servers_command_line_is_what_is_on_file() -> None:
     golden.matches("server-command.txt", "\n".join(venv.command(backend(), PATHS, host())) + "\n")
 
 
-def test_bound_to_the_first_core_this_process_may_use() -> None:
-    on = host()
-    bound = Host(cpu=type(on.cpu)(on.cpu.model, (6, 7), on.cpu.flags), weights=on.weights)
-    (run,) = started(bound)
-    assert run.env["VLLM_CPU_OMP_THREADS_BIND"] == "6"
+def test_on_few_cores_threads_sleep_while_they_wait() -> None:
+    (run,) = started(host(2))
+    assert run.env["OMP_WAIT_POLICY"] == "passive"
+    (run,) = started(host(16))
+    assert "OMP_WAIT_POLICY" not in run.env
 
 
 def started(on: Host, paths: Paths = PATHS) -> list[Command]:
