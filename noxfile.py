@@ -79,7 +79,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """One table of ratios, measured side by side (takes a quarter of an hour)."""
+    """One table of ratios, measured side by side (takes half an hour)."""
     install(session, "dev")
     session.run("python", "-m", "tests.bench", *session.posargs, env=CLEAN)
 
