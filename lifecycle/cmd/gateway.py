@@ -15,14 +15,13 @@ if TYPE_CHECKING:
     from lifecycle.shell import Shell
     from lifecycle.step import Step
     from lifecycle.steps.gateway_form import Wanted
-    from lifecycle.steps.venv import Tools
 
 
 @command()
 def up(context: Context) -> None:
     """Start the gateway where GATEWAY_BIND says; does only what is still to be done."""
     from lifecycle import report
-    from lifecycle.cmd import choose
+    from lifecycle.cmd import choose, tools
     from lifecycle.gateway import files, traefik
     from lifecycle.steps import bind
     from lifecycle.steps import gateway as steps
@@ -38,15 +37,15 @@ def up(context: Context) -> None:
         wanted, members = _wanted(where, address)
         if steps.outdated(where, wanted, host):
             # What takes long, and what may be refused, while the old one still answers.
-            _apply(steps.prepare(wanted, where, host, _tools()), where, shell, host, look)
+            _apply(steps.prepare(wanted, where, host, tools.own()), where, shell, host, look)
             report.note("it runs, but not as wanted: it is started anew")
             _stop(where, shell)
             host = look()
         if tailnet:
-            plan = steps.up(wanted, where, host, _tools(), bind.steps(host, where, port))
+            plan = steps.up(wanted, where, host, tools.own(), bind.steps(host, where, port))
         else:
             # First: once the files say 127.0.0.1, nobody would think of a rule any more.
-            plan = [*bind.removal(host), *steps.up(wanted, where, host, _tools())]
+            plan = [*bind.removal(host), *steps.up(wanted, where, host, tools.own())]
         worked = _apply(plan, where, shell, host, look)
     if shell.dry:
         return
@@ -137,6 +136,7 @@ def _reload(where: "Paths", shell: "Shell") -> bool:
     from dataclasses import replace
 
     from lifecycle import report
+    from lifecycle.cmd import tools
     from lifecycle.gateway import files
     from lifecycle.steps import gateway as steps
 
@@ -147,7 +147,7 @@ def _reload(where: "Paths", shell: "Shell") -> bool:
         # Whatever .env says by now: neither where it listens nor what runs changes by this.
         now = host.gateway
         wanted = replace(wanted, address=now.address, port=now.port, runtime=now.runtime)
-        plan = steps.reload(wanted, where, host, _tools())
+        plan = steps.reload(wanted, where, host, tools.own())
         return _apply(plan, where, shell, host, look)
 
 
@@ -230,18 +230,6 @@ def _members(where: "Paths") -> "list[Member]":
                 "digits and ._:/@+- here. Give it another one there: SERVED_NAME"
             )
     return found
-
-
-def _tools() -> "Tools":
-    import sys
-    from pathlib import Path
-
-    from uv import find_uv_bin
-
-    from lifecycle.steps.venv import Tools
-
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return Tools(find_uv_bin(), str(Path(sys.executable).resolve()), version)
 
 
 def _apply(

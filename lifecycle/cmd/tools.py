@@ -1,6 +1,7 @@
 """The programs an engine is installed with."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +12,23 @@ if TYPE_CHECKING:
     from lifecycle.steps.venv import Tools
 
 
-def tools(shell: "Shell", backend: "Backend", host: "Host") -> "Tools":
-    """Uv of our own environment, the Python below it, and this machine's wheels."""
+def own() -> "Tools":
+    """Uv of our own environment, and the Python below it."""
     from uv import find_uv_bin
 
-    from lifecycle.facts import wheels
-    from lifecycle.steps.venv import Tools, installed
+    from lifecycle.steps.venv import Tools
 
-    python = str(Path(sys.executable).resolve())
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return Tools(find_uv_bin(), str(Path(sys.executable).resolve()), version)
+
+
+def tools(shell: "Shell", backend: "Backend", host: "Host") -> "Tools":
+    """The same with this machine's wheels."""
+    from lifecycle.facts import wheels
+    from lifecycle.steps.venv import installed
+
+    made = own()
     # Asking pip costs half a second, which an `up` with nothing to do must not pay.
-    there = installed(backend, host)
-    return Tools(find_uv_bin(), python, version, None if there else wheels.look(shell, python))
+    if installed(backend, host):
+        return made
+    return replace(made, wheels=wheels.look(shell, made.python))

@@ -8,10 +8,10 @@ from lifecycle.host import GIB, Host
 from lifecycle.paths import Paths
 from lifecycle.runtimes import gateway as process
 from lifecycle.runtimes import guard, venv
-from lifecycle.step import Action, Command, Remove, Step, WriteFile
+from lifecycle.step import Action, Command, Step
 from lifecycle.steps import disk
 from lifecycle.steps.gateway_form import Wanted
-from lifecycle.steps.venv import Tools
+from lifecycle.steps.venv import Tools, from_lock
 
 
 def needs(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> list[Step]:
@@ -20,7 +20,6 @@ def needs(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> list[Step]:
     row = tables.gateway.traefik()
     there = host.gateway.made_from == row.fingerprint()
     folder = paths.engine(row.name)
-    python = str(folder / "bin" / "python")
     return [
         disk.room("home", int(row.disk_gib * GIB), "the gateway", unless=there),
         Step(
@@ -28,20 +27,11 @@ def needs(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> list[Step]:
             missing=lambda now: (
                 "" if now.gateway.made_from == row.fingerprint() else "it is not (completely)"
             ),
-            actions=(
-                # First: whatever is interrupted from here on is not taken for complete.
-                Remove(folder / venv.STAMP),
-                Command((tools.uv, "venv", "--quiet", "--clear", "--python", tools.python,
-                         str(folder))),
-                Command((tools.uv, "pip", "install", "--no-deps", "--require-hashes",
-                         "--python", python, "-r", str(row.lock_file)),
-                        env={"UV_NO_PROGRESS": "1"}),
-                WriteFile(folder / venv.STAMP, row.fingerprint()),
-            ),
+            actions=from_lock(row, folder, tools, "--require-hashes"),
             fix=f"Remove {folder} and run the same again.",
             phase="install",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def files(wanted: Wanted, paths: Paths) -> dict[str, str]:

@@ -11,6 +11,7 @@ from lifecycle.paths import Paths
 from lifecycle.runtimes import guard, launch, venv
 from lifecycle.step import Action, Command, Remove, Step, WriteFile
 from lifecycle.steps import disk, serve_arguments, venv_cuda
+from lifecycle.tables.locked import Locked
 from lifecycle.tables.serving import Engine
 
 START_SECONDS = 600
@@ -93,18 +94,27 @@ def _installation(engine: Engine, folder: Path, tools: Tools) -> tuple[Action, .
     local = tools.wheels is not None and any(tools.wheels.glob(f"torch-{engine.torch}-*.whl"))
     index = ("--torch-backend", engine.torch_backend) if engine.torch_backend else ()
     source = ("--find-links", str(tools.wheels)) if local else index
+    # Bytecode now: without it each process compiles every import at every start.
+    return from_lock(engine, folder, tools, "--compile-bytecode", *source)
+
+
+def from_lock(locked: Locked, folder: Path, tools: Tools, *options: str) -> tuple[Action, ...]:
+    """Make a Python environment anew of what a lock names.
+
+    Args:
+        options: further ones of `uv pip install`.
+    """
     python = str(folder / "bin" / "python")
     return (
         # First: whatever is interrupted from here on is not taken for complete.
         Remove(folder / venv.STAMP),
         Command((tools.uv, "venv", "--quiet", "--clear", "--python", tools.python, str(folder))),
         Command(
-            # Bytecode now: without it each process compiles every import at every start.
-            (tools.uv, "pip", "install", "--compile-bytecode", "--no-deps", "--python", python,
-             *source, "-r", str(engine.lock_file)),
+            (tools.uv, "pip", "install", "--no-deps", "--python", python, *options,
+             "-r", str(locked.lock_file)),
             env={"UV_NO_PROGRESS": "1", "UV_COMPILE_BYTECODE_TIMEOUT": "300"},
         ),
-        WriteFile(folder / venv.STAMP, engine.fingerprint()),
+        WriteFile(folder / venv.STAMP, locked.fingerprint()),
     )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lifecycle.tables.locked import Locked
+from lifecycle.tables.pinned import pinned
 from lifecycle.tables.rows import load_row
 
 
@@ -31,8 +32,7 @@ class Image:
     @property
     def pinned(self) -> str:
         """The reference to pull: by digest where one is known."""
-        known = self.digest.startswith("sha256:")
-        return f"{self.reference}@{self.digest}" if known else self.reference
+        return pinned(self.reference, self.digest)
 
 
 @dataclass(frozen=True)

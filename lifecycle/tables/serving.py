@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from lifecycle.errors import NotSupported
 from lifecycle.tables.locked import Locked
+from lifecycle.tables.pinned import pinned
 from lifecycle.tables.rows import load_file, load_rows
 
 
@@ -66,8 +67,7 @@ class Image:
     @property
     def pinned(self) -> str:
         """The reference to pull: by digest where one is known."""
-        known = self.digest.startswith("sha256:")
-        return f"{self.reference}@{self.digest}" if known else self.reference
+        return pinned(self.reference, self.digest)
 
     @property
     def repository(self) -> str:

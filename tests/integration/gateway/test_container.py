@@ -137,15 +137,7 @@ def test_a_backend_is_added_while_it_answers(gateway: Gateway) -> None:
 
 def test_a_broken_configuration_never_takes_the_place(gateway: Gateway) -> None:
     before = (gateway.folder / files.ROUTES).read_text()
-    door = gateway.folder / files.PLUGIN / "door.go"
-    source = door.read_text()
-    gateway.member("extra", "http://127.0.0.1:9", "extra", elsewhere=True)
-    try:
-        door.write_text("package door\n")
-        done = gateway.checkout.inv("gateway.reload", limit=90)
-    finally:
-        door.write_text(source)
-        gateway.file("extra").unlink()
+    done = gateway.reload_broken()
     assert done.returncode == 5
     assert "plugin" in done.stderr.lower()
     assert (gateway.folder / files.ROUTES).read_text() == before

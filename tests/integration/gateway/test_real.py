@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from lifecycle.http import UNFINISHED
+from lifecycle.gateway import health
 from tests.integration import prepared
 from tests.integration.checkout import Checkout, free_pair, free_port
 from tests.integration.gateway.running import Gateway, begun, stream
@@ -89,7 +89,7 @@ def computes(real: Gateway, name: str, count: int, limit: float = 20) -> None:
     deadline = time.monotonic() + limit
     while True:
         page = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
-        found = sum(float(number) for number in UNFINISHED.findall(page))
+        found = health.load(page)
         if found == count:
             return
         assert time.monotonic() < deadline, f"{name} computes {found:g} and not {count}"
