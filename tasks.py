@@ -18,6 +18,7 @@ from lifecycle.cmd import (
     server,
     setup,
     switch,
+    verify,
 )
 
 namespace = Collection(
@@ -35,6 +36,7 @@ namespace = Collection(
     server.status,
     server.logs,
     chat.chat,
+    verify.verify,
     checks.test,
     expose.expose,
     expose.unexpose,

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -13,6 +14,7 @@ from lifecycle.step import Download
 
 QUICK = 2.0
 """Seconds for an answer that needs no computing."""
+NOT_FOUND, SERVER_ERROR = 404, 500
 UNFINISHED = re.compile(r"^vllm:num_requests_(?:running|waiting)(?:\{.*\})? (\S+)$", re.MULTILINE)
 """As vllm/v1/metrics/loggers.py names them in vLLM 0.32.0."""
 
@@ -91,6 +93,35 @@ def generation(url: str, key: str, model: str, limit: float = 120) -> str:
     except (ValueError, KeyError, TypeError):
         return f"a short generation came back without usage: {answer.text[:300]}"
     return f"a short generation came back as HTTP {answer.status_code}: {_message(answer)}"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a server answered to a question.
+
+    Args:
+        status: of HTTP; 0 when nothing came back.
+        body: the JSON object of a good answer; None for any other.
+        refusal: why there is none; "" when there is.
+    """
+
+    status: int
+    body: dict[str, Any] | None = None
+    refusal: str = ""
+
+
+def post(url: str, path: str, body: dict[str, Any], key: str, limit: float) -> Reply:
+    """Ask one question and wait for the whole answer; never raises."""
+    try:
+        answer = _session().post(url + path, json=body, headers=_headers(key), timeout=limit)
+    except requests.RequestException as error:
+        return Reply(0, refusal=str(error))
+    if not answer.ok:
+        return Reply(answer.status_code, refusal=f"HTTP {answer.status_code}: {_message(answer)}")
+    try:
+        return Reply(answer.status_code, dict(answer.json()))
+    except (ValueError, TypeError):
+        return Reply(answer.status_code, refusal=f"no JSON object: {answer.text[:300]}")
 
 
 def chat(

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from lifecycle.errors import CommandFailed, RestartNeeded, ServerDied, StepFailed
 from lifecycle.files import Files
-from lifecycle.host import Host
+from lifecycle.host import Host, Sanity
 from lifecycle.layers import Pull
 from lifecycle.paths import Paths
-from lifecycle.runtimes import ready, runtime
+from lifecycle.runtimes import known_answers, ready, runtime
 from lifecycle.shell import Shell
 from lifecycle.step import (
     Action,
     AskHub,
     AwaitReady,
+    CheckAnswers,
     Command,
     Download,
     EditFile,
@@ -25,6 +26,7 @@ from lifecycle.step import (
     StopServer,
     WriteFile,
 )
+from lifecycle.steps import answers
 
 if TYPE_CHECKING:
     from lifecycle.hub.client import Hub
@@ -132,6 +134,8 @@ class Runner:
                 runtime(name).down(backend, self._paths, self._shell)
             case AwaitReady():
                 self._await(action)
+            case CheckAnswers():
+                self._check(action)
 
     def _change(self, action: Command | WriteFile | EditFile | Remove) -> None:
         """What the shell's door does, and only says in a dry run."""
@@ -169,6 +173,13 @@ class Runner:
                 why="what it said stands above",
                 fix="Run it by hand to see more, then run the same again.",
             )
+
+    def _check(self, action: CheckAnswers) -> None:
+        verdict = known_answers.check(action)
+        # Kept before it is refused: `inv status` tells it, too.
+        self._shell.write(known_answers.record(self._paths.run(action.backend), verdict))
+        if verdict.sanity == Sanity.BROKEN:
+            raise answers.failure(action.backend, verdict)
 
     def _await(self, action: AwaitReady) -> None:
         try:

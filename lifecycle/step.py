@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lifecycle.errors import HostNotReady, LifecycleError
 from lifecycle.host import Host
+from lifecycle.verification.circumstances import Circumstances
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,25 @@ class AwaitReady:
         return f"wait until {self.url}/v1/models lists {self.model} and a generation came back"
 
 
+@dataclass(frozen=True)
+class CheckAnswers:
+    """A server that answers, whose answers must now be found sane.
+
+    Args:
+        circumstances: what it computes with; causes of wrong answers depend on it.
+    """
+
+    backend: str
+    url: str
+    model: str
+    key: str = field(repr=False)
+    circumstances: Circumstances
+
+    def __str__(self) -> str:
+        """What `--dry` shows."""
+        return f"ask {self.model} at {self.url} for known answers"
+
+
 Action = (
     Command
     | WriteFile
@@ -185,6 +205,7 @@ Action = (
     | SeedModel
     | StopServer
     | AwaitReady
+    | CheckAnswers
 )
 
 

@@ -11,13 +11,33 @@ pytestmark = pytest.mark.smoke
 FRANCE = "What is the capital of France?"
 COUNT = "Count from 1 to 10."
 STORY = "Write a long story about the sea."
-CAPITALS = {"France": "Paris", "Germany": "Berlin", "Japan": "Tokyo", "England": "London"}
+CAPITALS = {
+    "France": "Paris",
+    "Germany": "Berlin",
+    "Japan": "Tokyo",
+    "England": "London",
+    "Russia": "Moscow",
+}
+"""Countries whose capital the smallest model we serve knows for certain: at each token of these
+answers the second choice is behind by 1.57, 1.26, 1.84, 1.40 and 2.13 nats at least (SmolLM2-135M,
+transformers in float32). Rounding to bfloat16 moves a log-probability by 0.12 at most."""
+AT_ONCE = 8
 
 
-def test_chat_gives_the_right_answer(server: Server) -> None:
-    text = server.text(FRANCE)
-    assert "Paris" in text, (
-        f"asked {FRANCE!r}, got {text!r}: the weights, the chat template or the precision are wrong"
+def question(country: str) -> str:
+    return f"What is the capital of {country}?"
+
+
+def wrong_answers(countries: list[str], texts: list[str]) -> list[str]:
+    pairs = zip(countries, texts, strict=True)
+    return [text for country, text in pairs if CAPITALS[country] not in text]
+
+
+def test_chat_gives_the_right_answers(server: Server) -> None:
+    wrong = wrong_answers([*CAPITALS], [server.text(question(country)) for country in CAPITALS])
+    assert not wrong, (
+        f"asked for the capitals of {', '.join(CAPITALS)}, got among others {wrong}: the weights, "
+        "the chat template or the precision are wrong; inv verify says more"
     )
 
 
@@ -36,12 +56,11 @@ def test_max_tokens_is_honoured(server: Server) -> None:
 
 
 def test_stop_is_honoured(server: Server) -> None:
-    free = server.text(COUNT)
-    assert "5" in free, f"asked {COUNT!r} without a stop, got {free!r}: no 5 to stop at"
-    choice = server.ask(COUNT, stop=["5"]).choices[0]
-    text = choice.message.content or ""
-    assert "4" in text, f"stop=['5'] ended too early: {text!r}"
-    assert "5" not in text, f"stop=['5'] was ignored: {text!r}"
+    free = server.text(FRANCE)
+    assert "Paris" in free, f"asked {FRANCE!r} without a stop, got {free!r}: no Paris to stop at"
+    choice = server.ask(FRANCE, stop=["Paris"]).choices[0]
+    text, before = choice.message.content or "", free[: free.index("Paris")]
+    assert text == before, f"stop=['Paris'] gave {text!r}, not {before!r}"
     assert choice.finish_reason == "stop", f"finish_reason is {choice.finish_reason!r}, not 'stop'"
 
 
@@ -56,13 +75,9 @@ def test_usage_adds_up(server: Server) -> None:
 
 
 def test_eight_at_once_are_all_right(server: Server) -> None:
-    countries = [*CAPITALS, *CAPITALS]
-    questions = [f"What is the capital of {country}?" for country in countries]
-    with ThreadPoolExecutor(len(questions)) as pool:
-        texts = list(pool.map(server.text, questions))
-    wrong = {
-        question: text
-        for country, question, text in zip(countries, questions, texts, strict=True)
-        if CAPITALS[country] not in text
-    }
-    assert not wrong, f"right one by one, wrong when eight ask at once: {wrong}"
+    countries = [*CAPITALS, *CAPITALS][:AT_ONCE]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        texts = list(pool.map(server.text, map(question, countries)))
+    wrong = wrong_answers(countries, texts)
+    alone = [server.text(question(country)) for country in CAPITALS] if wrong else []
+    assert not wrong, f"when eight ask at once: {wrong}; one by one: {alone}"

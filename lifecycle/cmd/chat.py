@@ -30,17 +30,9 @@ def chat(
     """Ask the running server; the answer appears as it is made."""
     del context
     from lifecycle.cmd import choose
-    from lifecycle.errors import ServerUnhealthy
 
     where = choose.places()
-    backend = choose.running(gpu, where)
-    ((_, server),) = choose.states([backend], where)
-    if server.phase != "ready":
-        raise ServerUnhealthy(
-            f"the server of {backend.name} is not ready (phase: {server.phase})",
-            why=server.detail,
-            fix=f"inv up --gpu {backend.name}",
-        )
+    backend, server = choose.ready(gpu, where)
     talk = Conversation(backend.url, backend.api_key, server.models[0], system, max_tokens)
     if text:
         talk.ask(text)

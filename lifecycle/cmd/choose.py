@@ -5,7 +5,7 @@ import os
 from lifecycle import backend as backends
 from lifecycle import facts, tables
 from lifecycle.backend import Backend
-from lifecycle.errors import ConfigError, HostNotReady, NotSupported
+from lifecycle.errors import ConfigError, HostNotReady, NotSupported, ServerUnhealthy
 from lifecycle.host import Host, Server
 from lifecycle.keys import GPUS, KEYS
 from lifecycle.machine import Here, Machine
@@ -125,6 +125,24 @@ def running(gpu: str, where: Paths) -> Backend:
             f"several servers run: {', '.join(one.name for one in alive)}", fix="Add --gpu <name>."
         )
     raise HostNotReady("no server runs", fix="Start one: inv up")
+
+
+def ready(gpu: str, where: Paths) -> tuple[Backend, Server]:
+    """The backend whose server is to be asked something.
+
+    Raises:
+        HostNotReady: as `running`.
+        ServerUnhealthy: its server is not ready.
+    """
+    backend = running(gpu, where)
+    ((_, server),) = states([backend], where)
+    if server.phase != "ready":
+        raise ServerUnhealthy(
+            f"the server of {backend.name} is not ready (phase: {server.phase})",
+            why=server.detail,
+            fix=f"inv up --gpu {backend.name}",
+        )
+    return backend, server
 
 
 def with_log(gpu: str, where: Paths) -> Backend:

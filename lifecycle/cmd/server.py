@@ -214,6 +214,8 @@ def _as_data(
         "memory_bytes": server.memory or None,
         "vram_used_bytes": vram[0] if vram and server.alive else None,
         "vram_total_bytes": vram[1] if vram and server.alive else None,
+        "answers": str(server.answers.sanity) if server.alive else None,
+        "answers_detail": server.answers.reason,
         "detail": server.detail,
         "log": server.log,
     }

@@ -72,8 +72,8 @@ def prepare(  # noqa: PLR0913 - two by name
 def start(
     backend: "Backend", where: "Paths", here: "Here", host: "Host", *, again: bool = False
 ) -> bool:
-    """Stop what runs otherwise, start the server, wait for its first answer; whether there was
-    anything to do.
+    """Stop what runs otherwise, start the server, wait until its answers are found sane; whether
+    there was anything to do.
 
     Args:
         host: the machine after `prepare`.
@@ -81,17 +81,19 @@ def start(
     """
     from lifecycle import facts, report
     from lifecycle.cmd import measure
-    from lifecycle.steps import fit, serve
+    from lifecycle.steps import answers, fit, serve
 
     planned = fit.plan(backend, host, measure.earlier(backend, where, host))
     steps = serve.start(backend, where, host, again=again, planned=planned)
     if any(step.missing(host) for step in steps):
         for text in (*serve.notes(backend, host), *fit.notes(backend, planned)):
             report.note(text)
+    steps.append(answers.step(backend, host))
     with _runner(where, here, lambda: facts.gather(backend, where, here.again())) as runner:
         worked = runner.apply(steps, host)
     if worked and not here.shell.dry:
         measure.after_start(backend, where, host, here.shell, planned)
+        report.answers(facts.server.look(backend, where).answers)
     return worked
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from lifecycle.host.answers import Answers, Sanity
 from lifecycle.host.cards import Amd, Gpu, Nvidia
 from lifecycle.host.docker import DOCKER_DESKTOP, DOCKER_SOCKET, Docker
 from lifecycle.host.gateway import Gateway, Standing
@@ -16,6 +17,7 @@ __all__ = [
     "GIB",
     "Adapter",
     "Amd",
+    "Answers",
     "Cpu",
     "Disk",
     "Distribution",
@@ -31,6 +33,7 @@ __all__ = [
     "Nvidia",
     "Os",
     "Probe",
+    "Sanity",
     "Server",
     "Serving",
     "Standing",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lifecycle.host.answers import NOT_CHECKED, Answers
 from lifecycle.model import Model
 
 
@@ -64,6 +65,7 @@ class Server:
         memory: bytes of RAM of all its processes.
         models: names that /v1/models lists.
         detail: the last thing its log said about its progress or its death.
+        answers: what the last check of this start's answers concluded.
     """
 
     phase: str = "stopped"
@@ -75,6 +77,7 @@ class Server:
     models: tuple[str, ...] = ()
     detail: str = ""
     log: str = ""
+    answers: Answers = NOT_CHECKED
 
     @property
     def alive(self) -> bool:

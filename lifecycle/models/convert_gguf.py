@@ -1,6 +1,6 @@
 """Make a vLLM model folder out of one GGUF file. Run by an engine's Python, not by ours.
 
-usage: convert_gguf.py GGUF SHA256 TARGET SAMPLING
+usage: convert_gguf.py GGUF SHA256 TARGET DEFAULTS
 
 The folder appears under its name only when it is complete, with a manifest of checksums.
 Dequantized from 4 bits: the answers are those of the 4-bit file, the format is what vLLM reads.
@@ -15,20 +15,20 @@ from pathlib import Path
 MANIFEST = ".manifest.json"
 
 
-def main(gguf: Path, sha256: str, target: Path, sampling: str) -> None:
+def main(gguf: Path, sha256: str, target: Path, defaults: str) -> None:
     """Check the source, convert beside the target, then put it in place.
 
     Args:
-        sampling: the model's recommended defaults as JSON; vLLM takes them from
-            generation_config.json.
+        defaults: what clients get that ask for nothing else, as JSON: `sampling`, which vLLM
+            takes from generation_config.json, and `chat_template` in Jinja.
     """
     if digest(gguf) != sha256:
         sys.exit(f"{gguf.name} is not the file it should be (sha256 {digest(gguf)}, not {sha256})")
     staging = target.with_name(f".{target.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
     convert(gguf, staging)
-    recommend(staging / "generation_config.json", json.loads(sampling))
-    record = {"made_from": f"{sha256} {sampling}", "files": manifest(staging)}
+    recommend(staging, **json.loads(defaults))
+    record = {"made_from": f"{sha256} {defaults}", "files": manifest(staging)}
     (staging / MANIFEST).write_text(json.dumps(record, indent=1))
     shutil.rmtree(target, ignore_errors=True)
     staging.rename(target)
@@ -53,12 +53,14 @@ def convert(gguf: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def recommend(file: Path, sampling: dict[str, float]) -> None:
-    """Add sampling defaults: without them vLLM samples at temperature 1, where a tiny model
-    talks nonsense.
+def recommend(folder: Path, sampling: dict[str, float], chat_template: str) -> None:
+    """Add sampling defaults (without them vLLM samples at temperature 1, where a tiny model talks
+    nonsense), and write the chat template in place of the file's own.
     """
+    file = folder / "generation_config.json"
     known = json.loads(file.read_text())
     file.write_text(json.dumps({**known, **sampling}, indent=2) + "\n")
+    (folder / "chat_template.jinja").write_text(chat_template)
 
 
 def manifest(folder: Path) -> dict[str, dict[str, object]]:

@@ -1,5 +1,6 @@
 """Everything a person sees: plans at work, tables, errors. Only this package imports rich."""
 
+from lifecycle.report.answers import answers, answers_data
 from lifecycle.report.downloads import Downloads, fetched, order
 from lifecycle.report.exposure import Listening, clients, exposed, how_to
 from lifecycle.report.fitting import models, plan
@@ -15,6 +16,8 @@ __all__ = [
     "Layers",
     "Listening",
     "Progress",
+    "answers",
+    "answers_data",
     "checkup",
     "clients",
     "document",

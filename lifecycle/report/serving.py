@@ -11,6 +11,7 @@ from lifecycle.backend import PROCESS, Backend
 from lifecycle.host import GIB, Server
 from lifecycle.keys import KEYS
 from lifecycle.measured import Measured, Planned
+from lifecycle.report.answers import COLOURS as SANITY_COLOURS
 from lifecycle.report.terminal import duration, gib, line, out
 
 COLOURS = {"ready": "green", "failed": "red", "unanswering": "red", "stopped": "dim"}
@@ -71,6 +72,7 @@ def servers(
         "pid",
         "RAM",
         "up",
+        "answers",
         *(["VRAM"] if shown else []),
     ):
         table.add_column(name, overflow="fold")
@@ -81,6 +83,12 @@ def servers(
         table.add_row(*cells)
     out.print(table)
     for backend, server in rows:
+        if server.answers.reason:
+            out.print(
+                f"\n{backend.name}: answers are {server.answers.sanity}: "
+                f"{escape(server.answers.reason)}",
+                soft_wrap=True,
+            )
         if server.detail:
             out.print(f"\n{backend.name}: {escape(server.detail)}", soft_wrap=True)
             out.print(f"[dim]log: {escape(server.log)}[/]", soft_wrap=True)
@@ -96,10 +104,13 @@ def _cells(backend: Backend, server: Server) -> list[str]:
     runtime = server.launch.runtime or backend.runtime
     known = [escape(", ".join(server.models) or backend.served_name), f"127.0.0.1:{backend.port}"]
     if not server.alive:
-        return [backend.name, phase, *known, runtime, "", "", ""]
+        return [backend.name, phase, *known, runtime, "", "", "", ""]
     memory = f"{server.memory / GIB:.1f} GiB" if server.memory else ""
     age = duration(time.time() - server.since)
-    return [backend.name, phase + again, *known, runtime, str(server.pid or ""), memory, age]
+    sanity = server.answers.sanity
+    verdict = f"[{SANITY_COLOURS[sanity]}]{sanity}[/]" if server.phase == "ready" else ""
+    pid = str(server.pid or "")
+    return [backend.name, phase + again, *known, runtime, pid, memory, age, verdict]
 
 
 def memory(found: Measured, planned: Planned | None = None) -> None:

@@ -12,6 +12,7 @@ from lifecycle.paths import Paths
 from lifecycle.step import Step
 from lifecycle.steps import (
     amd,
+    answers,
     chain,
     checkout,
     cpu,
@@ -65,10 +66,12 @@ def _hardware(backend: Backend, paths: Paths, host: Host) -> list[Step]:
 
 
 def _serving(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
-    """The plan of `inv up`, as far as a server is not started yet."""
+    """The plan of `inv up`; what a server answers is asked once it runs."""
     if not startable(backend) or host.os.system != "linux":
         return []
     plan = [*serve.prepare(backend, paths, host, tools), *serve.start(backend, paths, host)]
+    if host.server.phase == "ready":
+        plan.append(answers.step(backend, host))
     by = f"inv up --gpu {backend.name}"
     return [replace(step, by=step.by or by) if step.actions else step for step in plan]
 

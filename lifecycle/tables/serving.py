@@ -108,7 +108,12 @@ class CpuSettings:
 
 @dataclass(frozen=True)
 class PackagedModel:
-    """A model whose weights come inside a Python package."""
+    """A model whose weights come inside a Python package.
+
+    Args:
+        sampling: for clients that name no temperature.
+        chat_format: its chat template, in Jinja; it takes the place of the file's own.
+    """
 
     name: str
     about: str
@@ -119,11 +124,17 @@ class PackagedModel:
     file_sha256: str
     size: int
     sampling: dict[str, float]
+    chat_format: str
+
+    @property
+    def defaults(self) -> str:
+        """What clients get that ask for nothing else, as `models/convert_gguf.py` takes it."""
+        return json.dumps({"sampling": self.sampling, "chat_template": self.chat_format})
 
     @property
     def made_from(self) -> str:
         """What the manifest of its converted folder must say."""
-        return f"{self.file_sha256} {json.dumps(self.sampling)}"
+        return f"{self.file_sha256} {self.defaults}"
 
 
 def engine(gpu: str) -> Engine:

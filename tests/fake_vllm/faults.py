@@ -33,6 +33,11 @@ class Fault(StrEnum):
     REJECTS_SAMPLING = "rejects-sampling"
     # What it answers
     WRONG_ANSWER = "wrong-answer"
+    GARBAGE = "garbage"
+    STUCK_TOKEN = "stuck-token"
+    NOT_A_NUMBER = "not-a-number"
+    CHAT_GARBAGE = "chat-garbage"
+    NO_SCORES = "no-scores"
     NONDETERMINISTIC = "nondeterministic"
     IGNORES_TEMPERATURE = "ignores-temperature"
     IGNORES_SEED = "ignores-seed"
@@ -78,6 +83,11 @@ FAULTS: dict[Fault, str] = {
     Fault.ACCEPTS_ANYTHING: "takes parameters out of range",
     Fault.REJECTS_SAMPLING: "refuses every sampling parameter except the temperature",
     Fault.WRONG_ANSWER: "is fluent and wrong",
+    Fault.GARBAGE: "answers with random words, and scores every text as noise",
+    Fault.STUCK_TOKEN: "answers !!!!!!!! to everything, though it scores texts well",
+    Fault.NOT_A_NUMBER: "computes NaN: refuses to score, and answers !!!!!!!!",
+    Fault.CHAT_GARBAGE: "continues texts well, and writes marks of a template in chat",
+    Fault.NO_SCORES: "refuses to score prompts, as some kinds of speculation do",
     Fault.NONDETERMINISTIC: "answers differently each time at temperature 0",
     Fault.IGNORES_TEMPERATURE: "is always greedy",
     Fault.IGNORES_SEED: "samples differently with the same seed",

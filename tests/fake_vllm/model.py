@@ -13,6 +13,7 @@ CAPITALS = {
     "spain": "Madrid",
     "japan": "Tokyo",
     "england": "London",
+    "russia": "Moscow",
 }
 STORY_WORDS = [
     *("sea", "ship", "storm", "light", "harbour", "sailor", "night", "wave", "island", "wind"),
@@ -24,6 +25,10 @@ MESSAGE_TOKENS = 5
 ANSWER_TOKENS = 4
 DEFAULT_SYSTEM_TOKENS = 21
 WRONG = "Bananas are best eaten on the moon."
+STUCK = "!" * 64
+TEMPLATE = "<|im_end|>\n<|im_start|>user\n"
+COPY_BEGINS = 24
+"""Characters at the end of a prompt that must have stood before for the rest to be copied."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,27 @@ def answer(messages: list[Message], dice: random.Random | None) -> str:
 
 def complete(prompt: str, dice: random.Random | None) -> str:
     """Return how a text goes on."""
+    if copied := _copied(prompt):
+        return copied
     land = re.search(r"capital of (\w+) is\s*$", prompt, re.IGNORECASE)
     if land and land[1].lower() in CAPITALS:
         return f" {CAPITALS[land[1].lower()]}."
     return " " + story(prompt, dice)
+
+
+def garbage(topic: str) -> str:
+    """Return what a model writes whose weights are noise."""
+    letters = random.Random(topic)
+    signs = "abcdefghijklmnopqrstuvwxyz中дא"
+    words = ("".join(letters.choices(signs, k=5)) for _ in range(STORY_LENGTH))
+    return " " + " ".join(words)
+
+
+def _copied(prompt: str) -> str:
+    """Return how a text goes on that stands in the prompt a second time, as models copy."""
+    before = prompt.find(prompt[-COPY_BEGINS:])
+    end = before + COPY_BEGINS
+    return prompt[end:] if len(prompt) > COPY_BEGINS and end < len(prompt) else ""
 
 
 def story(topic: str, dice: random.Random | None) -> str:
@@ -69,6 +91,8 @@ def story(topic: str, dice: random.Random | None) -> str:
 
 def _known(asked: str, system: str, earlier: list[str]) -> str:
     """Return the answer to a question the rules know, or nothing."""
+    if asked == "Repeat that." and earlier:
+        return earlier[-1]
     return _known_fact(asked, earlier) or _known_task(asked) or _told(asked, system, earlier)
 
 

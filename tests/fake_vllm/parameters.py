@@ -25,6 +25,7 @@ class Wanted:
     n: int
     stream: bool
     include_usage: bool
+    prompt_logprobs: int | None = None
 
 
 def read_chat(body: dict[str, Any], settings: Settings) -> Wanted:
@@ -77,6 +78,7 @@ def _read(body: dict[str, Any], settings: Settings, messages: list[Message], pro
     _check_length(tokens, settings)
     if not settings.has(Fault.ACCEPTS_ANYTHING):
         _check_ranges(body, settings)
+    _check_scores(body, settings)
     stop = body.get("stop") or ()
     options = body.get("stream_options") or {}
     room = max(settings.max_model_len - tokens, 1)
@@ -91,6 +93,7 @@ def _read(body: dict[str, Any], settings: Settings, messages: list[Message], pro
         n=1 if settings.has(Fault.IGNORES_N) else max(int(_number(body, "n", 1)), 1),
         stream=bool(body.get("stream")),
         include_usage=bool(options.get("include_usage")),
+        prompt_logprobs=body.get("prompt_logprobs"),
     )
 
 
@@ -161,6 +164,16 @@ def _check_ranges(body: dict[str, Any], settings: Settings) -> None:
         for name in SAMPLING:
             if body.get(name) is not None:
                 raise errors.bad_request(f"{name} is not supported.", name)
+
+
+def _check_scores(body: dict[str, Any], settings: Settings) -> None:
+    if body.get("prompt_logprobs") is None:
+        return
+    if settings.has(Fault.NO_SCORES):
+        raise errors.bad_request("prompt_logprobs is not supported by this engine.")
+    if settings.has(Fault.NOT_A_NUMBER):
+        # What starlette's encoder says of NaN: https://docs.python.org/3/library/json.html
+        raise errors.bad_request("Out of range float values are not JSON compliant: nan")
 
 
 def _check_n(n: int, temperature: float) -> None:

@@ -35,14 +35,27 @@ class Choice:
 
 def sample(wanted: Wanted, settings: Settings, *, mixed_up: bool = False) -> list[Choice]:
     """Return the answers a request gets from the possibly broken model."""
-    if settings.has(Fault.WRONG_ANSWER) or mixed_up:
-        texts = [model.WRONG] * wanted.n
+    if broken := _broken(wanted, settings, mixed_up=mixed_up):
+        texts = [broken] * wanted.n
     else:
         texts = [_text(wanted, _dice(wanted, settings, index)) for index in range(wanted.n)]
     if settings.has(Fault.NONDETERMINISTIC):
         # Dice would now and then fall the same way twice; a number never does.
         texts = [f"{next(ANSWERS)}. {text}" for text in texts]
     return [_choice(index, text, wanted, settings) for index, text in enumerate(texts)]
+
+
+def _broken(wanted: Wanted, settings: Settings, *, mixed_up: bool) -> str:
+    """Return what a broken model says to everything; "" when it is not broken so."""
+    if settings.has(Fault.WRONG_ANSWER) or mixed_up:
+        return model.WRONG
+    if settings.has(Fault.GARBAGE):
+        return model.garbage(wanted.prompt or wanted.messages[-1].text)
+    if settings.has(Fault.STUCK_TOKEN) or settings.has(Fault.NOT_A_NUMBER):
+        return model.STUCK
+    if settings.has(Fault.CHAT_GARBAGE) and not wanted.prompt:
+        return model.TEMPLATE
+    return ""
 
 
 def _text(wanted: Wanted, dice: random.Random | None) -> str:

@@ -5,6 +5,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tests.fake_vllm import scores
 from tests.fake_vllm.engine import Step
 from tests.fake_vllm.faults import Fault
 from tests.fake_vllm.parameters import Wanted
@@ -103,9 +104,15 @@ class Form:
             "finish_reason": choice.finish_reason,
             "stop_reason": choice.stop_reason,
             "token_ids": None,
-            **({} if self.is_chat else WHOLE_PROMPT),
+            **({} if self.is_chat else WHOLE_PROMPT | self._scores()),
             "routed_experts": None,
         }
+
+    def _scores(self) -> dict[str, Any]:
+        if self.wanted.prompt_logprobs is None:
+            return {}
+        noise = self.settings.has(Fault.GARBAGE)
+        return {"prompt_logprobs": scores.of(self.wanted.prompt, noise=noise)}
 
     def _usage(self, choices: list[Choice], *, whole: bool) -> dict[str, Any] | None:
         if self.settings.has(Fault.NO_USAGE):

@@ -8,7 +8,20 @@ from typing import Any
 from lifecycle import backend as backends
 from lifecycle import tables
 from lifecycle.backend import Backend, Setting
-from lifecycle.host import GIB, Cpu, Disk, Docker, Host, Memory, Os, Server, Venv, Weights
+from lifecycle.host import (
+    GIB,
+    Answers,
+    Cpu,
+    Disk,
+    Docker,
+    Host,
+    Memory,
+    Os,
+    Sanity,
+    Server,
+    Venv,
+    Weights,
+)
 from lifecycle.keys import KEYS
 from lifecycle.paths import Paths, paths
 from lifecycle.step import Action, Step
@@ -82,9 +95,10 @@ def host(cores: int = 2, **changes: Any) -> Host:
 
 
 def running(wanted: Backend, on: Host | None = None, **changes: Any) -> Server:
-    """The server of a backend, ready."""
+    """The server of a backend, ready, and its answers sane."""
     launched = serve.launched(wanted, on or host())
-    good = Server("ready", launched, pid=42, since=1.0, models=(wanted.served_name,))
+    sane = Answers(Sanity.SANE, checked=2.0)
+    good = Server("ready", launched, 42, since=1.0, models=(wanted.served_name,), answers=sane)
     return dataclasses.replace(good, **changes)
 
 

@@ -7,7 +7,7 @@ from lifecycle import facts, http
 from lifecycle.cmd import choose, server
 from lifecycle.cmd import tools as engine_tools
 from lifecycle.host import Host
-from lifecycle.runtimes import drain, ready, venv
+from lifecycle.runtimes import drain, known_answers, ready, venv
 from lifecycle.shell import Shell
 from lifecycle.step import Command
 from lifecycle.steps.venv import Tools
@@ -39,6 +39,7 @@ def world(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(Shell, "run", run)
     monkeypatch.setattr(venv, "down", made.down)
     monkeypatch.setattr(ready, "wait", made.wait)
+    monkeypatch.setattr(known_answers, "check", made.check)
     monkeypatch.setattr(http, "unfinished", made.unfinished)
     monkeypatch.setattr(drain, "ASK_SECONDS", 0)
     server.up(Context(), gpu="cpu")

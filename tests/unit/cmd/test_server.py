@@ -161,6 +161,8 @@ def test_status_as_json_tells_a_running_server(machine: dict[str, Host], capsys:
         "models": ["smollm2-135m-instruct"], "pid": 42, "restarts": 1, "memory_bytes": 5,
         "vram_used_bytes": None,
         "vram_total_bytes": None,
+        "answers": "sane",
+        "answers_detail": "",
         "detail": "", "log": "/x.log",
     }  # fmt: skip
 

@@ -4,6 +4,7 @@ import pytest
 from invoke import Context
 
 from lifecycle.cmd import choose, server
+from lifecycle.host import Answers, Sanity
 from lifecycle.shell import Shell
 from lifecycle.step import WriteFile
 from tests.unit.cmd.world import NEW, OLD, TRACKED, World, dies, ends, to
@@ -23,6 +24,26 @@ def test_a_model_that_does_not_start_gives_way_to_the_old_one(
     said = capsys.readouterr().err
     back = f"the old model {OLD} answers again at http://127.0.0.1:8000/v1"
     assert said.index("✗ the server died") < said.index("no such shape") < said.index(back)
+
+
+def test_a_model_whose_answers_are_broken_gives_way_to_the_old_one(
+    world: World, capsys: Captured
+) -> None:
+    advice = ("files of the model are damaged: inv seed-models --verify",)
+    world.answers[NEW] = Answers(Sanity.BROKEN, "it writes '!!!!'", advice, checked=1)
+    ends(8, to(NEW))
+    assert world.events == [f"stop {OLD}", f"start {NEW}", f"stop {NEW}", f"start {OLD}"]
+    assert not world.override.exists()
+    said = capsys.readouterr().err
+    assert "✗ the server of cpu runs, but its answers are broken\n  it writes '!!!!'" in said
+    assert "→ perhaps files of the model are damaged: inv seed-models --verify" in said
+
+
+def test_a_model_whose_answers_are_doubtful_is_served(world: World, capsys: Captured) -> None:
+    world.answers[NEW] = Answers(Sanity.DOUBTFUL, "it wrote 'Bananas'", checked=1)
+    to(NEW)()
+    assert world.server.launch.settings["MODEL"] == NEW
+    assert "answers   are doubtful\n          it wrote 'Bananas'" in capsys.readouterr().out
 
 
 def test_the_log_of_the_model_that_failed_is_kept(world: World, capsys: Captured) -> None:

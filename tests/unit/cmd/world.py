@@ -1,6 +1,7 @@
 """One server on a machine that is only told of: what a switch does to it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,10 @@ from invoke import Config, Context, Exit
 from lifecycle.backend import Backend, override
 from lifecycle.cmd import switch
 from lifecycle.errors import ServerDied
-from lifecycle.host import GIB, Host, Memory, Server, Weights
+from lifecycle.host import GIB, Answers, Host, Memory, Sanity, Server, Weights
 from lifecycle.runtimes import launch, venv
 from lifecycle.shell import Shell
-from lifecycle.step import AwaitReady, Command
+from lifecycle.step import AwaitReady, CheckAnswers, Command
 from tests.unit import given
 from tests.unit.given import Checkout
 
@@ -32,6 +33,8 @@ class World:
         self.absent: set[str] = set()
         self.fails: dict[str, list[BaseException | None]] = {}
         """What the next starts of a model end with."""
+        self.answers: dict[str, Answers] = {}
+        """What a check finds of the answers of a model; sane, where it is not named."""
         self.busy: list[int | None] = []
         """How many requests the next looks find; none, after that."""
         self.port_owner = ""
@@ -73,6 +76,12 @@ class World:
         if fate is not None:
             (self.run / venv.LOG).write_text(f"the log of {action.model}\n")
             raise fate
+
+    def check(self, action: CheckAnswers) -> Answers:
+        sane = Answers(Sanity.SANE, checked=self.starts)
+        verdict = self.answers.get(action.circumstances.model, sane)
+        self.server = replace(self.server, answers=verdict)
+        return verdict
 
     def down(self, *_: object) -> None:
         if self.server.alive:
