@@ -18,6 +18,7 @@ from lifecycle.cmd import (
     server,
     setup,
     switch,
+    tune,
     verify,
 )
 
@@ -37,6 +38,7 @@ namespace = Collection(
     server.logs,
     chat.chat,
     verify.verify,
+    tune.tune,
     checks.test,
     expose.expose,
     expose.unexpose,

@@ -168,10 +168,12 @@ TABLE = (
     ),
     Key(
         "CPU_SETTINGS",
-        "`tuned` picks processes and core binding by the number of cores; "
-        "`default` leaves them to vLLM. On two cores `tuned` binds to the first one: two CPU "
-        "servers at once would share it.",
-        one_of("tuned", "default"),
+        "How a CPU server uses its cores. `lean`: few processes, threads that sleep while they "
+        "wait. "
+        "`spread`: vLLM's own processes. `tuned` picks one of the two by the number of cores; `inv "
+        "tune` measures them and keeps the faster. `default` leaves everything to vLLM, which then "
+        "compiles for minutes at each start.",
+        one_of("tuned", "lean", "spread", "default"),
         default="tuned",
         gpus=("cpu",),
     ),

@@ -10,6 +10,7 @@ from lifecycle.report.machine import checkup
 from lifecycle.report.progress import Progress
 from lifecycle.report.serving import endpoint, memory, servers, settings, visible
 from lifecycle.report.terminal import document, duration, failure, line, megabytes, note
+from lifecycle.report.tuning import trials
 
 __all__ = [
     "Downloads",
@@ -41,5 +42,6 @@ __all__ = [
     "settings",
     "shortened",
     "so_far",
+    "trials",
     "visible",
 ]

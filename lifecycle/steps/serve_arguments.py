@@ -72,6 +72,9 @@ def _cores(backend: Backend, host: Host) -> dict[str, str]:
 
 
 def _cpu(backend: Backend, host: Host) -> CpuSettings:
-    if backend.get("CPU_SETTINGS") == "default":
-        return CpuSettings(max_cores=0, env={}, flags=[], why="vLLM's own")
-    return tables.serving.cpu_settings(max(1, len(host.cpu.allowed)))
+    chosen, cores = backend.get("CPU_SETTINGS"), max(1, len(host.cpu.allowed))
+    rows = tables.serving.cpu_settings()
+    named = next((row for row in rows if row.name == chosen), None)
+    if chosen == "default" or named:
+        return named or CpuSettings(chosen, max_cores=0, env={}, flags=[], why="vLLM's own")
+    return next(row for row in rows if cores <= row.max_cores)

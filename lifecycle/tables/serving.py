@@ -100,6 +100,7 @@ class Library:
 class CpuSettings:
     """How a CPU server uses its cores."""
 
+    name: str
     max_cores: int
     env: dict[str, str]
     flags: list[str]
@@ -219,10 +220,9 @@ def libraries(gpu: str) -> list[Library]:
     return [row for row in load_rows(Library, "support.toml", "library") if row.gpu == gpu]
 
 
-def cpu_settings(cores: int) -> CpuSettings:
-    """How a server should use so many cores."""
-    rows = load_rows(CpuSettings, "cpu_settings.toml", "settings")
-    return next(row for row in rows if cores <= row.max_cores)
+def cpu_settings() -> list[CpuSettings]:
+    """Every way for a server to use its cores, the leanest first."""
+    return load_rows(CpuSettings, "cpu_settings.toml", "settings")
 
 
 def packaged_models() -> dict[str, PackagedModel]:

@@ -7,6 +7,7 @@ import pytest
 
 from lifecycle import tables
 from lifecycle.errors import NotSupported
+from lifecycle.keys import KEYS
 from lifecycle.paths import DATA
 from lifecycle.tables.serving import Image
 
@@ -131,9 +132,14 @@ def test_a_processor_that_is_not_known_names_those_that_are() -> None:
 
 @pytest.mark.parametrize("cores", [1, 2, 3, 16, 128, 4096])
 def test_every_number_of_cores_has_settings_with_room_for_them(cores: int) -> None:
-    settings = tables.serving.cpu_settings(cores)
-    assert settings.max_cores >= cores
-    assert settings.why
+    with_room = [row for row in tables.serving.cpu_settings() if row.max_cores >= cores]
+    assert with_room
+    assert all(row.why for row in with_room)
+
+
+def test_settings_of_cores_can_be_named() -> None:
+    check = KEYS["CPU_SETTINGS"].check
+    assert [check(row.name) for row in tables.serving.cpu_settings()] == ["", ""]
 
 
 def test_rows_of_cores_are_sorted_so_that_the_first_with_room_is_the_tightest() -> None:

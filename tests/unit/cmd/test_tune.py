@@ -1,0 +1,66 @@
+"""`inv tune`: each row is started and measured, the fastest is kept."""
+
+import pytest
+from invoke import Context
+
+from lifecycle.cmd import tune
+from lifecycle.cmd.tune import Trial, fastest
+from lifecycle.runtimes import load
+from tests.unit.cmd.world import DRY, World, ends
+from tests.unit.given import KEY
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def speeds(world: World, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Tokens a second by CPU_SETTINGS."""
+    known = {"lean": 100.0, "spread": 200.0}
+    monkeypatch.setattr(
+        load, "tokens_per_second", lambda _: known[world.server.launch.settings["CPU_SETTINGS"]]
+    )
+    return known
+
+
+def test_the_fastest_is_kept_and_runs(
+    world: World, speeds: dict[str, float], capsys: Captured
+) -> None:
+    tune.tune(Context())
+    assert world.server.launch.settings["CPU_SETTINGS"] == "spread"
+    text = world.checkout.paths.secrets.read_text()
+    assert text.startswith(f"VLLM_API_KEY={KEY}\n")
+    assert text.endswith("\nCPU_SETTINGS=spread\n")
+    shown = capsys.readouterr().out
+    assert "200 tokens/s" in shown
+    assert speeds
+
+
+def test_again_the_line_is_replaced(world: World, speeds: dict[str, float]) -> None:
+    tune.tune(Context())
+    speeds["lean"] = 300.0
+    tune.tune(Context())
+    assert world.server.launch.settings["CPU_SETTINGS"] == "lean"
+    text = world.checkout.paths.secrets.read_text()
+    assert text.count("CPU_SETTINGS") == 1
+    assert "CPU_SETTINGS=lean" in text
+    assert world.checkout.paths.secrets.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("lean", "spread", "name"), [
+    (100, 104, "lean"), (100, 106, "spread"), (120, 100, "lean"),
+])  # fmt: skip
+def test_a_leaner_one_that_is_as_good_is_taken(lean: float, spread: float, name: str) -> None:
+    assert fastest([Trial("lean", 20, lean), Trial("spread", 40, spread)]).name == name
+
+
+def test_a_dry_run_says_what_it_would_measure(world: World, capsys: Captured) -> None:
+    before = world.checkout.paths.secrets.read_text()
+    tune.tune(DRY)
+    assert "restart cpu with CPU_SETTINGS=lean, and measure it" in capsys.readouterr().out
+    assert (world.checkout.paths.secrets.read_text(), world.events) == (before, [])
+
+
+def test_a_card_has_no_cpu_settings(world: World, capsys: Captured) -> None:
+    world.checkout.env("card", "GPU=cuda\nPORT=8001\nMODEL=a/b\n")
+    ends(2, lambda: tune.tune(Context(), gpu="card"))
+    assert "inv tune measures CPU settings, and card has GPU=cuda" in capsys.readouterr().err
