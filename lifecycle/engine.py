@@ -141,6 +141,7 @@ def pull(reference: str, watch: Callable[[Pull], None], waits: Sequence[float] =
         waits: seconds before each further attempt, where one is worth it.
 
     Raises:
+        NoSuchImage: the registry does not have it.
         HostNotReady: told apart by what a person would do about it.
     """
     coming = Pull(reference)
@@ -151,7 +152,8 @@ def pull(reference: str, watch: Callable[[Pull], None], waits: Sequence[float] =
             said = str(refused)
             known = tables.pull.problem(said)
             if wait is None or not known.again:
-                raise HostNotReady(
+                failure = NoSuchImage if known.absent else HostNotReady
+                raise failure(
                     f"cannot pull {reference}: {known.what}", why=said, fix=known.fix
                 ) from None
         else:
@@ -159,6 +161,28 @@ def pull(reference: str, watch: Callable[[Pull], None], waits: Sequence[float] =
         coming.begin_again(f"{known.what}: again in {wait:g} s")
         watch(coming)
         time.sleep(wait)
+
+
+def pull_first(
+    references: Sequence[str], watch: Callable[[Pull], None], tell: Callable[[str], None]
+) -> None:
+    """Fetch the first of these images that its registry has, for this processor.
+
+    Args:
+        tell: told when one is passed over, and for which.
+
+    Raises:
+        HostNotReady: none is there, or one could not be fetched for a reason of another kind.
+    """
+    for reference, following in zip(references, (*references[1:], ""), strict=True):
+        try:
+            pull(reference, watch)
+        except NoSuchImage as absent:
+            if not following:
+                raise
+            tell(f"{absent.what}; going on with {tables.serving.by_tag(following)}")
+        else:
+            return
 
 
 def digests(reference: str) -> list[str]:
@@ -169,6 +193,10 @@ def digests(reference: str) -> list[str]:
     except (DockerException, OSError):
         return []
     return list(details.get("RepoDigests") or ())
+
+
+class NoSuchImage(HostNotReady):
+    """The registry answers, and does not have this image: a different one may be there."""
 
 
 class _Refused(Exception):

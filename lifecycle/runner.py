@@ -117,10 +117,11 @@ class Runner:
                 from lifecycle import http
 
                 http.download(action, self._line)
-            case PullImage(reference):
+            case PullImage(reference, instead):
                 from lifecycle import engine
 
-                engine.pull(reference, self._display.pulling)
+                show, tell = self._display.pulling, self._display.tell
+                engine.pull_first((reference, *instead), show, tell)
             case AskHub(repo, revision):
                 from lifecycle.models import figures
 

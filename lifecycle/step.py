@@ -110,9 +110,14 @@ class Remove:
 
 @dataclass(frozen=True)
 class PullImage:
-    """A container image to fetch."""
+    """A container image to fetch.
+
+    Args:
+        instead: images to fetch in its place where its registry does not have it, in this order.
+    """
 
     reference: str
+    instead: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """What `--dry` shows."""

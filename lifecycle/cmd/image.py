@@ -26,11 +26,11 @@ def pull(context: Context, gpu: str = "auto", image: str = "") -> None:
         report.note(why)
     machine = Here(shell)
     host = facts.gather(backend, where, machine)
-    wanted = docker.image(backend, host)
     for line in docker.notes(backend, host):
         report.note(line)
     progress = report.Progress(live=not shell.dry)
     runner = Runner(where, shell, lambda: facts.gather(backend, where, machine.again()), progress)
+    wanted = docker.image(backend, host)
     try:
         worked = runner.apply(docker.steps(backend, host, where), host)
     finally:
@@ -38,7 +38,8 @@ def pull(context: Context, gpu: str = "auto", image: str = "") -> None:
     if not worked:
         report.note(f"{wanted} is here already; nothing to do")
     if not shell.dry:
-        _pin(wanted)
+        # Where the registry did not have the wanted one, it is a different one by now.
+        _pin(docker.image(backend, facts.gather(backend, where, machine.again())))
 
 
 def _pin(wanted: str) -> None:

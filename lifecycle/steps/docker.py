@@ -48,7 +48,8 @@ def way(backend: Backend, host: Host, paths: Paths) -> list[Step]:
 def fetch(backend: Backend, host: Host) -> list[Step]:
     """There is room for the image, and it is here."""
     known = image_row(backend, host)
-    return pull.steps(image(backend, host), known.disk_gib if known else 0)
+    room = known.disk_gib if known else 0
+    return pull.steps(image(backend, host), room, images.instead(backend, host))
 
 
 def image(backend: Backend, host: Host) -> str:

@@ -15,14 +15,21 @@ SHELL = "shell"
 
 def reference(backend: Backend, host: Host) -> str:
     """The image, as Docker takes it."""
-    return backend.get("IMAGE") or _best(backend.gpu, host).pinned
+    return backend.get("IMAGE") or choice(backend.gpu, host)[0].pinned
+
+
+def instead(backend: Backend, host: Host) -> list[str]:
+    """What to pull where the registry has not that one; nothing for an image that a person chose."""
+    if backend.get("IMAGE"):
+        return []
+    return [row.pinned for row in choice(backend.gpu, host)[1:] if row.fetchable]
 
 
 def row(backend: Backend, host: Host) -> Image | None:
     """What is known of that image; None when IMAGE= names one that no row is about."""
     named = backend.get("IMAGE")
     if not named:
-        return _best(backend.gpu, host)
+        return choice(backend.gpu, host)[0]
     rows = tables.serving.images(backend.gpu)
     return next((one for one in rows if named in {one.reference, one.pinned}), None)
 
@@ -45,15 +52,21 @@ def notes(backend: Backend, host: Host) -> list[str]:
     tried = known and known.verified == _mark(backend, host) == "hardware"
     lines = [] if tried else [_untried(backend, host)]
     misfit = belongs(host, known) if backend.gpu == "rocm" else ""
-    doubt = f"{known.reference}: {known.note}" if known and known.note else ""
-    return [*lines, *filter(None, (doubt, misfit))]
+    return [*lines, *filter(None, (_doubt(known) if known else "", misfit))]
+
+
+def _doubt(image: Image) -> str:
+    unseen = "" if image.seen else "nobody we know of has seen this tag"
+    said = "; ".join(filter(None, (unseen, image.note)))
+    return f"{image.reference}: {said}" if said else ""
 
 
 def _untried(backend: Backend, host: Host) -> str:
     way = f" by {amd.chosen(host).name}" if backend.gpu == "rocm" else ""
     where = f"under WSL2{way}" if host.os.wsl else "on native Linux"
     name = card(backend, host) or "such a card"
-    return f"unverified: we have not run {reference(backend, host)} on {name} {where}"
+    image = tables.serving.by_tag(reference(backend, host))
+    return f"unverified: we have not run {image} on {name} {where}"
 
 
 def card(backend: Backend, host: Host) -> str:
@@ -83,12 +96,13 @@ def belongs(host: Host, image: Image | None) -> str:
     return "" if same or not here else f"the image has ROCm {inside}, this machine {here}"
 
 
-def _best(gpu: str, host: Host) -> Image:
+def choice(gpu: str, host: Host) -> list[Image]:
+    """The images that suit this machine, the one to take first."""
     suits = SUITS.get(gpu)
     here = host.docker.images
     if suits is None:
-        return tables.serving.image(gpu, here)
-    return tables.serving.image(gpu, here, lambda one: suits(host, one))
+        return tables.serving.choice(gpu, here)
+    return tables.serving.choice(gpu, here, lambda one: suits(host, one))
 
 
 def _mark(backend: Backend, host: Host) -> str:

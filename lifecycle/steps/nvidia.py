@@ -12,7 +12,7 @@ from lifecycle.steps.nvidia_containers import BY
 from lifecycle.steps.root import as_root
 from lifecycle.tables.cards import Card
 from lifecycle.tables.cuda import Cuda
-from lifecycle.tables.serving import Image
+from lifecycle.tables.serving import Image, by_tag
 
 DRIVERS = "https://www.nvidia.com/drivers"
 BFLOAT16 = "8.0"
@@ -199,7 +199,7 @@ def _new_enough_card(host: Host, image: str) -> Step:
         name="the image has kernels for the card",
         missing=missing,
         fix=_other_card(host, cuda) if cuda else "",
-        found=lambda _: f"CUDA {cuda.version}" if cuda else f"not known of {image}",
+        found=lambda _: f"CUDA {cuda.version}" if cuda else f"not known of {by_tag(image)}",
     )
 
 
@@ -218,7 +218,7 @@ def _without_kernels(now: Host, cuda: Cuda, image: str = "the image") -> str:
     # Unreadable is not too old; vLLM itself says so.
     if arch and arch > tables.versions.numbers(cuda.newest_arch):
         return (
-            f"{image} is built for CUDA {cuda.version}, which has no kernels for {gpu.name} "
+            f"{by_tag(image)} is built for CUDA {cuda.version}, which has no kernels for {gpu.name} "
             f"(compute capability {gpu.arch})"
         )
     return ""
@@ -230,7 +230,7 @@ def _driver(host: Host, image: str) -> Step:
         name="the driver runs the image's CUDA",
         missing=lambda now: _too_old(now, cuda, image) if cuda else "",
         fix=_ways_out(host, cuda) if cuda else "",
-        found=lambda now: _enough(now, cuda) if cuda else f"the CUDA of {image} is not known",
+        found=lambda now: _enough(now, cuda) if cuda else f"the CUDA of {by_tag(image)} is not known",
     )
 
 
@@ -245,7 +245,7 @@ def _too_old(now: Host, cuda: Cuda, image: str) -> str:
         return ""
     limit = f" (up to CUDA {now.nvidia.cuda})" if now.nvidia.cuda else ""
     return (
-        f"driver {now.nvidia.driver}{limit}; {image} is built for CUDA {cuda.version} and needs "
+        f"driver {now.nvidia.driver}{limit}; {by_tag(image)} is built for CUDA {cuda.version} and needs "
         f"driver {cuda.driver} or newer"
     )
 
@@ -280,7 +280,7 @@ def _ways_out(host: Host, cuda: Cuda) -> str:
 
 def _suitable(host: Host) -> str:
     here = host.docker.images
-    return tables.serving.image("cuda", here, lambda row: suits(host, row)).pinned
+    return tables.serving.choice("cuda", here, lambda row: suits(host, row))[0].pinned
 
 
 def _oldest(cuda: Cuda) -> str:

@@ -1,24 +1,35 @@
 """Steps of an image: there is room for it, and it is here."""
 
+from collections.abc import Sequence
+
 from lifecycle.host import GIB, Host
 from lifecycle.step import PullImage, Step
+from lifecycle.tables.serving import by_tag
 
 
-def steps(wanted: str, gib: float = 0) -> list[Step]:
-    """The image is on this machine.
+def steps(wanted: str, gib: float = 0, instead: Sequence[str] = ()) -> list[Step]:
+    """The image is on this machine, or one of those that do as well.
 
     Args:
         wanted: as Docker takes it: `name:tag`, `name@sha256:…` or both.
         gib: what it takes of the disk, in GiB; 0 when nobody knows.
+        instead: images to pull, one after the other, where the registry does not have it.
     """
+    several = (wanted, *instead)
+
+    def present(now: Host) -> str:
+        return next((one for one in several if not absent(one, now.docker.images)), "")
+
+    lacking = f"{by_tag(wanted) if instead else 'it'} is not on this machine"
     return [
         *([_room(wanted, gib)] if gib else []),
         Step(
-            name=f"the image {wanted} is here",
-            missing=lambda now: absent(wanted, now.docker.images),
-            actions=(PullImage(wanted),),
+            name="an image with vLLM is here" if instead else f"the image {wanted} is here",
+            missing=lambda now: "" if present(now) else lacking,
+            actions=(PullImage(wanted, tuple(instead)),),
             fix="Look at: docker images",
             phase="pull",
+            found=lambda now: by_tag(present(now)) if instead else "",
         ),
     ]
 
@@ -39,7 +50,7 @@ def _room(wanted: str, gib: float) -> Step:
         if here or not free or free >= gib * GIB:
             return ""
         where = now.docker.folder or "the folder of the Docker Engine"
-        return f"{wanted} needs {gib:.0f} GiB in {where}, {free / GIB:.1f} GiB are free"
+        return f"{by_tag(wanted)} needs {gib:.0f} GiB in {where}, {free / GIB:.1f} GiB are free"
 
     return Step(
         name="there is disk for the image",

@@ -13,6 +13,7 @@ class Problem:
     Args:
         pattern: what the Docker Engine says then; a regular expression.
         again: worth another try by itself.
+        absent: the registry answers, and does not have it: a different image may be there.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Problem:
     what: str
     fix: str
     again: bool
+    absent: bool = False
 
 
 UNKNOWN = Problem(

@@ -47,6 +47,7 @@ class Image:
         rocm: likewise.
         arches: the AMD cards it has kernels for; for NVIDIA's see `data/cuda.toml`.
         recipes: the ways to ROCm it works with (`data/rocm.toml`).
+        seen: who had this very tag; "" when nobody we know of did.
         verified: as for `Card`.
         note: what else a person should know before it is pulled.
     """
@@ -57,6 +58,7 @@ class Image:
     digest: str
     entrypoint: str
     disk_gib: float
+    seen: str = ""
     cuda: str = ""
     rocm: str = ""
     arches: list[str] = field(default_factory=list)
@@ -73,6 +75,16 @@ class Image:
     def repository(self) -> str:
         """The reference without its tag."""
         return repository(self.reference)
+
+    @property
+    def fetchable(self) -> bool:
+        """Whether a registry may have it: not when it is built on the machine itself."""
+        return self.digest != "local"
+
+    def among(self, names: Iterable[str]) -> bool:
+        """Whether it is one of the images of a machine, which are `name:tag` and `name@digest`."""
+        by_digest = self.pinned != self.reference
+        return (f"{self.repository}@{self.digest}" if by_digest else self.reference) in set(names)
 
 
 @dataclass(frozen=True)
@@ -153,23 +165,26 @@ def engine_for(gpu: str, runtime: str) -> Engine:
     return engine(gpu if runtime == "venv" else "cpu")
 
 
-def image(
+def choice(
     gpu: str, here: Iterable[str] = (), suits: Callable[[Image], bool] = lambda _: True
-) -> Image:
-    """The image for a kind of hardware.
+) -> list[Image]:
+    """The images for a kind of hardware that suit, the one to take first; never empty.
 
-    Of the rows that suit, the first one that is here, else the first one. Suits none, it is the
-    first row: the steps about the card and its driver say why it cannot run.
+    Those that are here come before the others. If none suits, it is the first row alone: the steps
+    about the card and its driver say why it cannot run.
 
     Args:
         here: images that are on the machine.
+
+    Raises:
+        NotSupported: there is no image for this hardware.
     """
     rows = images(gpu)
     if not rows:
         raise NotSupported(f"no container image is known for GPU={gpu}")
     present = set(here)
     fitting = [row for row in rows if suits(row)] or rows[:1]
-    return next((row for row in fitting if row.reference in present), fitting[0])
+    return sorted(fitting, key=lambda row: not row.among(present))
 
 
 def images(gpu: str) -> list[Image]:
@@ -181,6 +196,12 @@ def repository(reference: str) -> str:
     """An image's name without tag and digest; a colon before a slash is a port."""
     name = reference.partition("@")[0]
     return name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+
+
+def by_tag(reference: str) -> str:
+    """An image as people call it: without its digest, where it has a tag."""
+    name = reference.partition("@")[0]
+    return name if ":" in name.rpartition("/")[2] else reference
 
 
 def require_served(gpu: str, runtime: str) -> None:

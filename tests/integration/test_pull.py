@@ -417,3 +417,72 @@ def test_a_log_gets_a_line_now_and_then(before: Gate, double_checkout: Checkout)
     assert process.returncode == 0, said
     assert " of 9.0 MB, " in said
     assert "MB/s, " in said
+
+
+def row(reference: str, digest: str = "unknown") -> str:
+    """One image in the words of `data/images.toml`."""
+    return (
+        f'[[image]]\ngpu = "cpu"\nreference = "{reference}"\nvllm = "0.31.0"\ndigest = "{digest}"\n'
+        'entrypoint = "vllm-serve"\ndisk_gib = 0.1\nseen = "here"\n'
+    )
+
+
+def test_an_image_that_the_registry_does_not_have_gives_way_to_the_next(
+    before: Gate, double_checkout: Checkout
+) -> None:
+    pushed = Pushed(before, KB)
+    absent, gone = f"{before.host}/{pushed.name}:nope", f"{before.host}/test/never-pushed:1"
+    rows = [
+        row(absent),
+        row(gone, f"sha256:{'0' * 64}"),
+        row("vllm-cpu-local:0.0.1", "local"),
+        row(pushed.tagged, pushed.image.digest),
+    ]
+    (double_checkout.root / "lifecycle/data/images.toml").write_text("\n".join(rows))
+    done = double_checkout.inv("pull", "--gpu", double_checkout.backend)
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stderr.split())
+    assert f"cannot pull {absent}: the registry has no such image" in said
+    assert f"going on with {gone}" in said
+    assert f"going on with {pushed.tagged}" in said
+    assert "cpu-local" not in said
+    assert images(before.host) == [f"{before.host}/{pushed.name}@{pushed.image.digest}"]
+    # It is the backend's image from now on, and nobody is asked again.
+    asked = len(before.asked)
+    done = double_checkout.inv("pull", "--gpu", double_checkout.backend)
+    assert f"{pushed.pinned} is here already" in " ".join(done.stderr.split()), done.stderr
+    assert len(before.asked) == asked
+
+
+def test_where_no_registry_has_any_of_them_the_last_one_is_told(
+    before: Gate, double_checkout: Checkout
+) -> None:
+    pushed = Pushed(before, KB)
+    names = [f"{before.host}/{pushed.name}:{tag}" for tag in ("nope", "neither")]
+    rows = [row(name) for name in names]
+    (double_checkout.root / "lifecycle/data/images.toml").write_text("\n".join(rows))
+    done = double_checkout.inv("pull", "--gpu", double_checkout.backend)
+    assert done.returncode == HostNotReady.exit_code
+    said = " ".join(done.stderr.split())
+    assert all(f"cannot pull {name}" in said for name in names)
+    assert "IMAGE=" in said
+
+
+def test_a_registry_that_refuses_is_no_reason_for_a_different_image(
+    before: Gate, double_checkout: Checkout
+) -> None:
+    pushed = Pushed(before, KB)
+    denied = f"{before.host}/{pushed.name}:private"
+    before.rules = [
+        lambda asked: (
+            Answer.error(403, "DENIED", "access to the resource is denied")
+            if asked.path.endswith("/private")
+            else None
+        )
+    ]
+    rows = [row(denied), row(pushed.tagged)]
+    (double_checkout.root / "lifecycle/data/images.toml").write_text("\n".join(rows))
+    done = double_checkout.inv("pull", "--gpu", double_checkout.backend)
+    assert done.returncode == HostNotReady.exit_code
+    assert "docker login" in done.stderr
+    assert images(before.host) == []

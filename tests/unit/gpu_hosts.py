@@ -50,6 +50,10 @@ LEGACY = Amd(
     rocm="6.4.2",
     hsa="/opt/rocm/lib/libhsa-runtime64.so.1",
 )
+AMDS_IMAGE = next(
+    row.reference for row in tables.serving.images("rocm") if row.reference.startswith("rocm/vllm:")
+)
+"""AMD's own build, which starts a shell."""
 CUDA = backend("4090", GPU="cuda", PORT="8001", RUNTIME="docker")
 ROCM = backend("7900xtx", GPU="rocm", PORT="8002", RUNTIME="docker")
 
@@ -91,7 +95,7 @@ SERVERS: dict[str, tuple[Backend, Host]] = {
         ROCM,
         machine(
             NATIVE,
-            {"images": frozenset({tables.serving.images("rocm")[1].reference})},
+            {"images": frozenset({AMDS_IMAGE})},
             amd=ON_LINUX,
         ),
     ),

@@ -27,7 +27,7 @@ def test_every_file_says_where_its_knowledge_is_from(file: str) -> None:
 def test_whatever_is_served_has_all_it_needs(gpu: str, runtime: str) -> None:
     tables.serving.require_served(gpu, runtime)
     if runtime == "docker":
-        assert tables.serving.image(gpu).reference
+        assert tables.serving.choice(gpu)[0].reference
     else:
         assert tables.serving.engine(gpu).lock_file.is_file()
 
@@ -57,22 +57,30 @@ def test_hardware_without_an_engine_is_not_supported() -> None:
 
 def test_hardware_without_an_image_is_not_supported() -> None:
     with pytest.raises(NotSupported, match="GPU=tpu"):
-        tables.serving.image("tpu")
+        tables.serving.choice("tpu")
 
 
 def test_the_first_image_is_taken_unless_another_one_is_here() -> None:
-    first = tables.serving.image("cpu")
-    assert tables.serving.image("cpu", ["something/else:1"]) == first
+    first, *others = tables.serving.choice("cpu")
+    assert tables.serving.choice("cpu", ["something/else:1"]) == [first, *others]
     local = "vllm-cpu-local:0.32.0"
-    assert tables.serving.image("cpu", [local]).reference == local
-    assert tables.serving.image("cpu", [local, first.reference]) == first
+    assert tables.serving.choice("cpu", [local])[0].reference == local
+    assert tables.serving.choice("cpu", [local, first.reference])[0] == first
 
 
 def test_of_images_that_suit_the_one_that_is_here_is_taken() -> None:
-    plain, older = tables.serving.images("cuda")
-    here = [plain.reference, older.reference]
-    assert tables.serving.image("cuda", here, lambda row: row.cuda == "12.9") == older
-    assert tables.serving.image("cuda", here, lambda row: row.cuda == "9.0") == plain
+    rows = tables.serving.images("cuda")
+    plain, (older, second) = rows[0], [row for row in rows if row.cuda == "12.9"]
+    here = [f"{plain.repository}@{plain.digest}", second.reference]
+    suits = tables.serving.choice("cuda", here, lambda row: row.cuda == "12.9")
+    assert suits == [second, older]
+    assert tables.serving.choice("cuda", here, lambda row: row.cuda == "9.0") == [plain]
+
+
+def test_an_image_pinned_by_digest_is_known_by_that_alone() -> None:
+    row = tables.serving.images("cuda")[0]
+    assert row.among({f"{row.repository}@{row.digest}"})
+    assert not row.among({row.reference, f"{row.repository}@{DIGEST}"})
 
 
 @pytest.mark.parametrize("row", IMAGES, ids=lambda row: row["reference"])

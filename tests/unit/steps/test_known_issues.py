@@ -202,7 +202,7 @@ def test_each_is_told_in_one_line_with_setting_reason_and_source() -> None:
     ("wanted", "version"),
     [
         ({"GPU": "cpu"}, "0.32.0"),
-        ({"GPU": "cuda"}, "0.33.0"),
+        ({"GPU": "cuda"}, "0.31.0"),
         ({"GPU": "cuda", "RUNTIME": "venv"}, "0.33.0"),
         ({"GPU": "cuda", "IMAGE": "vllm/vllm-openai:v0.28.0-cu129"}, "0.28.0"),
         (

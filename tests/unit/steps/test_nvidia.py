@@ -172,13 +172,16 @@ def test_of_several_cards_the_best_counts() -> None:
     assert missing(nvidia.card(on), on) == {}
 
 
-PLAIN, CUDA_12 = (row.reference for row in tables.serving.images("cuda"))
+PLAIN, CUDA_12 = (
+    next(row.reference for row in tables.serving.images("cuda") if row.cuda == cuda)
+    for cuda in ("13.0", "12.9")
+)
 
 
 @pytest.mark.parametrize(
     ("driver", "cuda", "image", "ways"),
     [
-        ("576.88", "12.9", PLAIN, ("driver 580 or newer in Windows", "IMAGE=", "-cu129 in .env")),
+        ("576.88", "12.9", PLAIN, ("driver 580 or newer in Windows", "IMAGE=", "-cu129@sha256:")),
         (
             "560.94",
             "12.6",

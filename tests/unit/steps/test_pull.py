@@ -38,3 +38,13 @@ def test_there_is_room(machine: Host) -> None:
 
 def test_of_somebodys_own_image_no_size_is_known() -> None:
     assert list(missing(pull.steps("mine:1"), on(1))) == ["the image mine:1 is here"]
+
+
+def test_one_that_does_as_well_is_enough() -> None:
+    wanted = f"a/b:2@sha256:{'a' * 64}"
+    (image,) = pull.steps(wanted, instead=["a/b:1", "a/b:0"])
+    assert image.missing(on(1)) == "a/b:2 is not on this machine"
+    assert image.actions == (PullImage(wanted, ("a/b:1", "a/b:0")),)
+    for here, found in ((f"a/b@sha256:{'a' * 64}", "a/b:2"), ("a/b:0", "a/b:0")):
+        assert (image.missing(on(1, here)), image.found(on(1, here))) == ("", found)
+    assert image.missing(on(1, f"a/b@sha256:{'b' * 64}"))
