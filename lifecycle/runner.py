@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
+from lifecycle import apt
 from lifecycle.errors import CommandFailed, RestartNeeded, ServerDied, StepFailed
 from lifecycle.files import Files
 from lifecycle.host import Host, Sanity
@@ -143,6 +144,8 @@ class Runner:
         match action:
             case Command(attached=True):
                 self._hand_over(action)
+            case Command(in_turn=True):
+                apt.run(self._shell, action, self._line, self._display.tell)
             case Command():
                 self._shell.run(action, self._line)
             case WriteFile():

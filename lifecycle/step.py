@@ -26,6 +26,7 @@ class Command:
         limit: seconds after which the command counts as hung.
         cwd: the folder to run in.
         attached: it talks to the person itself: a login address, a question, a password.
+        in_turn: it is apt's or dpkg's: it waits while somebody else holds their locks.
     """
 
     argv: tuple[str, ...]
@@ -34,6 +35,7 @@ class Command:
     limit: float = 3600
     cwd: Path | None = None
     attached: bool = False
+    in_turn: bool = False
 
     def __str__(self) -> str:
         """The command as it can be pasted into a shell, without what `env` holds."""

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def main(folder: Path, command: list[str]) -> int:
     number = count(folder / STARTS)
     (folder / SESSION).write_text(session())
     print(f"=== start {number} at {time.strftime('%Y-%m-%d %H:%M:%S')} ===", flush=True)
-    server = subprocess.Popen(command, preexec_fn=lambda: die_with_parent(signal.SIGKILL))
+    server = subprocess.Popen(
+        command, env=with_own_programs(os.environ), preexec_fn=lambda: die_with_parent(signal.SIGKILL)
+    )
     asked: list[int] = []
 
     def stop(signum: int, _frame: object) -> None:
@@ -40,6 +43,17 @@ def main(folder: Path, command: list[str]) -> int:
     sweep()
     print(f"=== end: exit {code} ===", flush=True)
     return 0 if asked else code if code >= 0 else 128 - code
+
+
+def with_own_programs(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment with the engine's programs first on its PATH.
+
+    What compiles for the card at the start (FlashInfer, DeepGEMM) calls `ninja` by its name:
+    https://github.com/flashinfer-ai/flashinfer/blob/main/flashinfer/jit/cpp_ext.py
+    """
+    # Not resolved: the engine's Python is a link to the one it was made with.
+    own = str(Path(sys.executable).parent)
+    return {**environ, "PATH": os.pathsep.join(filter(None, (own, environ.get("PATH", ""))))}
 
 
 def die_with_parent(signum: int) -> None:

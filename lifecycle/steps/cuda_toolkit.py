@@ -1,4 +1,4 @@
-"""The step about the CUDA toolkit (nvcc): for those who build, not for servers."""
+"""The step about the CUDA toolkit (nvcc): for those who build; our servers start without it."""
 
 from lifecycle import tables
 from lifecycle.host import Host
@@ -17,7 +17,7 @@ def step(host: Host, paths: Paths) -> Step:
     return Step(
         name=f"the CUDA toolkit {wanted.version} is installed",
         missing=lambda now: (
-            "" if now.nvidia.cuda_toolkit else "nvcc is not here; servers do not need it"
+            "" if now.nvidia.cuda_toolkit else "nvcc is not here; servers start without it"
         ),
         actions=actions,
         fix=f"For {name} no repository is known here: https://developer.nvidia.com/cuda-downloads "

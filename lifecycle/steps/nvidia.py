@@ -96,7 +96,7 @@ def setup(host: Host, paths: Paths, *, toolkit: bool, image: str = "") -> list[S
     """What `inv setup.cuda` does; never a display driver.
 
     Args:
-        toolkit: also the CUDA toolkit (nvcc), which servers do not need.
+        toolkit: also the CUDA toolkit (nvcc), without which servers start, too.
         image: the image that a person chose; "" for the one that suits the driver.
     """
     if host.os.system != "linux":

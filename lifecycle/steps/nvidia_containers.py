@@ -18,6 +18,8 @@ CDI_FILE = "/etc/cdi/nvidia.yaml"
 KNOWS = "Docker knows NVIDIA's runtime"
 ENGINES = {"docker.io", "docker-ce", "moby-engine"}
 RUNTIME, CDI_DEVICE = "nvidia", "nvidia.com/gpu=all"
+CDI_ENGINE = (28, 2)
+"""The first Docker Engine with CDI switched on: https://docs.docker.com/engine/release-notes/28/."""
 RELOAD = 'kill -HUP "$(cat /run/docker.pid)"'
 SEE_RUNTIMES = (
     "See what Docker knows: docker info --format '{{json .Runtimes}}'; and what it reads: "
@@ -36,7 +38,8 @@ def steps(host: Host, paths: Paths) -> list[Step]:
     if host.os.system != "linux" or not host.nvidia.gpus:
         return []
     podman = [_cdi(host)] if _podman(host) else []
-    return [*_way(host, paths), *map(_ours, [*podman, _seen(host, paths)])]
+    own = [] if host.docker.desktop or _foreign(host) else [_stays(host)]
+    return [*_way(host, paths), *own, *map(_ours, [*podman, _seen(host, paths)])]
 
 
 def passage(host: Host, paths: Paths) -> list[Step]:
@@ -75,8 +78,61 @@ def _theirs() -> Step:
         ),
         fix="No command from here can teach it. Take an engine of this system's own: keep the "
         "other out (Rancher Desktop: Preferences > WSL > Integrations), then: inv setup.docker",
-        found=lambda now: RUNTIME if RUNTIME in now.docker.runtimes else CDI_DEVICE,
+        found=_known_by,
     )
+
+
+def by_description(host: Host) -> bool:
+    """Whether a container gets the card by its description (CDI), not from NVIDIA's runtime.
+
+    Cards of a description are part of the container; what the runtime's hook puts in is gone after
+    `systemctl daemon-reload`. But an old description is worse than a hook: it counts only where
+    somebody keeps it fresh, or where there is no runtime at all, as on NixOS.
+    """
+    if host.docker.desktop or CDI_DEVICE not in host.docker.devices:
+        return False
+    return RUNTIME not in host.docker.runtimes or _kept_fresh(host)
+
+
+def _kept_fresh(host: Host) -> bool:
+    row = tables.cuda.container_toolkit()
+    able = tables.versions.numbers(host.nvidia.toolkit) >= tables.versions.numbers(row.cdi_since)
+    return able and host.os.systemd and row.cdi_fresh in host.nvidia.cdi
+
+
+def _stays(host: Host) -> Step:
+    """The card stays with a running container, whatever is upgraded beside it."""
+    def missing(now: Host) -> str:
+        hooked = now.os.systemd and RUNTIME in now.docker.runtimes and not by_description(now)
+        return (
+            "systemctl daemon-reload, which upgrades of packages run, takes the card from a "
+            "container that NVIDIA's runtime gave it to: Failed to initialize NVML: Unknown Error"
+            if hooked
+            else ""
+        )
+
+    return Step(
+        name="a running server keeps the card when systemd reloads",
+        missing=missing,
+        fix=f"To have it by its description (CDI) instead: {_towards_cdi(host)}. Till then, if a server "
+        "loses its card: inv restart",
+        found=lambda now: "it has it by its description (CDI)" if by_description(now) else "",
+        advice=True,
+    )
+
+
+def _towards_cdi(host: Host) -> str:
+    """The first thing that keeps an engine from a fresh description."""
+    row = tables.cuda.container_toolkit()
+    if tables.versions.numbers(host.nvidia.toolkit) < tables.versions.numbers(row.cdi_since):
+        return f"update the NVIDIA Container Toolkit to {row.cdi_since} or newer"
+    if tables.versions.numbers(host.docker.engine) < CDI_ENGINE:
+        return "update Docker Engine to 28.2 or newer, which reads descriptions by itself"
+    return "sudo systemctl enable --now nvidia-cdi-refresh.path nvidia-cdi-refresh.service"
+
+
+def _known_by(now: Host) -> str:
+    return CDI_DEVICE if by_description(now) else RUNTIME
 
 
 def _ours(step: Step) -> Step:
@@ -143,7 +199,7 @@ def _runtime(host: Host) -> Step:
         actions=() if host.docker.rootless else _registration(host),
         fix=ROOTLESS if host.docker.rootless else SEE_RUNTIMES,
         phase="install",
-        found=lambda now: RUNTIME if RUNTIME in now.docker.runtimes else CDI_DEVICE,
+        found=_known_by,
     )
 
 
@@ -207,8 +263,7 @@ def _seen(host: Host, paths: Paths) -> Step:
 
 def _trial(host: Host) -> Command:
     """NVIDIA's own sample: the toolkit brings nvidia-smi into any image."""
-    by_name = RUNTIME in host.docker.runtimes or CDI_DEVICE not in host.docker.devices
-    gpus = ("--gpus", "all") if by_name else ("--device", CDI_DEVICE)
+    gpus = ("--device", CDI_DEVICE) if by_description(host) else ("--gpus", "all")
     image = tables.cuda.container_toolkit().image
     return Command(("docker", "run", "--rm", *gpus, image, "nvidia-smi", "--list-gpus"), limit=900)
 

@@ -48,8 +48,14 @@ DIDS = "/opt/rocm/share/rocdxg/dids.conf"
 OVERLAYS = (
     Overlay("cpu.yml", lambda backend, _: backend.gpu == "cpu"),
     Overlay("gpu.yml", lambda backend, _: backend.gpu != "cpu"),
-    Overlay("nvidia.yml", lambda backend, host: backend.gpu == "cuda" and not _by_cdi(host)),
-    Overlay("nvidia-cdi.yml", lambda backend, host: backend.gpu == "cuda" and _by_cdi(host)),
+    Overlay(
+        "nvidia.yml",
+        lambda backend, host: backend.gpu == "cuda" and not nvidia_containers.by_description(host),
+    ),
+    Overlay(
+        "nvidia-cdi.yml",
+        lambda backend, host: backend.gpu == "cuda" and nvidia_containers.by_description(host),
+    ),
     Overlay("amd.yml", lambda backend, host: _native(backend, host)),  # noqa: PLW0108 - below
     Overlay("amd-group.yml", lambda backend, host: _native(backend, host) and _groups(host) > 0),
     Overlay(
@@ -154,12 +160,6 @@ def _fits(backend: Backend) -> Step:
 def _borrowed(backend: Backend, host: Host) -> list[Borrowed]:
     mounting = files(backend, host)
     return [one for one in BORROWED if one.overlay in mounting]
-
-
-def _by_cdi(host: Host) -> bool:
-    """Only where there is no runtime: that one needs no description that may be out of date."""
-    known = nvidia_containers.RUNTIME in host.docker.runtimes
-    return not known and nvidia_containers.CDI_DEVICE in host.docker.devices
 
 
 def _native(backend: Backend, host: Host) -> bool:

@@ -1,12 +1,16 @@
 """Actions that need root: a plain, visible `sudo` in front, where we are not root already."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from lifecycle import apt
 from lifecycle.host import Host
 from lifecycle.paths import Paths
 from lifecycle.step import Action, Command, Download, WriteFile
 
 QUIET = "DEBIAN_FRONTEND=noninteractive"
+LOCK = ("-o", f"DPkg::Lock::Timeout={apt.LOCK_SECONDS}")
+"""`update` does not know it: `lifecycle/apt.py` waits for that one."""
 
 
 def as_root(host: Host, *argv: str, limit: float = 3600) -> Command:
@@ -16,17 +20,22 @@ def as_root(host: Host, *argv: str, limit: float = 3600) -> Command:
 
 def apt_install(host: Host, *packages: str) -> tuple[Action, ...]:
     """Refresh the lists and install packages, without a question."""
-    return (
-        as_root(host, "apt-get", "update", "-q"),
-        # In argv and not in env: sudo passes no environment on.
-        as_root(host, "env", QUIET, "apt-get", "install", "-q", "-y", "--no-install-recommends",
-                "-o", "DPkg::Lock::Timeout=120", *packages),
-    )  # fmt: skip
+    install = ("install", "-q", "-y", "--no-install-recommends", *LOCK, *packages)
+    return (_in_turn(host, "apt-get", "update", "-q"), _quietly(host, *install))
 
 
 def apt_remove(host: Host, *packages: str) -> tuple[Action, ...]:
     """Remove packages, without a question."""
-    return (as_root(host, "env", QUIET, "apt-get", "remove", "-q", "-y", *packages),)
+    return (_quietly(host, "remove", "-q", "-y", *LOCK, *packages),)
+
+
+def _quietly(host: Host, *words: str) -> Command:
+    # In argv and not in env: sudo passes no environment on.
+    return _in_turn(host, "env", QUIET, "apt-get", *words)
+
+
+def _in_turn(host: Host, *argv: str) -> Command:
+    return replace(as_root(host, *argv), in_turn=True)
 
 
 def apt_key(

@@ -56,6 +56,8 @@ class ContainerToolkit(AptRepository):
     """The NVIDIA Container Toolkit: which one is installed, and which is just good enough.
 
     Args:
+        cdi_since: the first version that keeps a description of the cards (CDI) fresh.
+        cdi_fresh: that description.
         image: a small image to try it with.
         stamp: the file in our home that says with what a container last saw the cards.
     """
@@ -63,6 +65,8 @@ class ContainerToolkit(AptRepository):
     version: str
     lowest: str
     why_lowest: str
+    cdi_since: str
+    cdi_fresh: str
     packages: list[str]
     image: str
     stamp: str

@@ -130,7 +130,7 @@ def test_from_nothing_to_a_container_that_saw_the_card(machine: Machine) -> None
         f"install -D -m 644 {staging}/{name}.list /etc/apt/sources.list.d/{name}.list",
         "apt-get update -q",
         (
-            "apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 "
+            "apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=600 "
             f"{name}=1.20.0-1 {name}-base=1.20.0-1 libnvidia-container-tools=1.20.0-1 "
             "libnvidia-container1=1.20.0-1"
         ),

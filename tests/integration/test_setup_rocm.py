@@ -36,7 +36,7 @@ RECORDED = Path(__file__).parents[1] / "unit" / "facts" / "amd"
 DEB = b"stands in for rocdxg-roct_1.2.2_amd64.deb"
 KEY = b"-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
-INSTALL = "apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=120"
+INSTALL = "apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=600"
 
 PREAMBLE = """#!/bin/sh
 printf '%s\\n' "$(basename "$0") $*" >> {folder}/asked

@@ -44,3 +44,12 @@ def test_it_needs_nothing_but_the_standard_library() -> None:
     plain = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     named = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     assert {str(name).split(".")[0] for name in plain | named} <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(("path", "rest"), [("/usr/bin:/bin", ":/usr/bin:/bin"), ("", ""), (None, "")])
+def test_the_server_finds_the_engines_own_programs_before_all_others(
+    path: str | None, rest: str
+) -> None:
+    environ = {"HOME": "/home/user"} | ({} if path is None else {"PATH": path})
+    own = str(Path(sys.executable).parent)
+    assert guard.with_own_programs(environ) == {"HOME": "/home/user", "PATH": f"{own}{rest}"}

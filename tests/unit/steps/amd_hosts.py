@@ -27,7 +27,7 @@ GOOD_WSL = Amd(
 LEGACY = Amd(agents=("gfx1100",), dxg=True, dxcore=True, rocm="6.4.2")
 INSTALL = (
     "sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "
-    "-o DPkg::Lock::Timeout=120"
+    "-o DPkg::Lock::Timeout=600"
 )
 LIST = (
     "deb [arch=amd64 signed-by=/etc/apt/keyrings/rocm.asc] "

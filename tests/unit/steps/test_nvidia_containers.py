@@ -42,7 +42,7 @@ def test_a_fresh_wsl_gets_toolkit_runtime_and_a_trial() -> None:
         "sudo apt-get update -q",
         (
             "sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "
-            "-o DPkg::Lock::Timeout=120 nvidia-container-toolkit=1.20.0-1 "
+            "-o DPkg::Lock::Timeout=600 nvidia-container-toolkit=1.20.0-1 "
             "nvidia-container-toolkit-base=1.20.0-1 libnvidia-container-tools=1.20.0-1 "
             "libnvidia-container1=1.20.0-1"
         ),
@@ -154,7 +154,7 @@ def test_podman_is_told_of_the_card() -> None:
     assert found.advice
     assert str(found.actions[0]) == "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
     described = linux({"cdi": ("/etc/cdi/nvidia.yaml",)}, packages={"podman": "4.9.3"})
-    assert missing(nvidia.containers(described, PATHS), described) == {}
+    assert not any("Podman" in name for name in missing(nvidia.containers(described, PATHS), described))
     assert not any("Podman" in one.name for one in nvidia.containers(linux(), PATHS))
 
 
@@ -194,3 +194,53 @@ def test_it_runs_on_linux_only() -> None:
     windows = linux(os=Os("win32"))
     assert nvidia.containers(windows, PATHS) == []
     assert "inv setup.wsl" in nvidia.setup(windows, PATHS, toolkit=False)[0].fix
+
+
+FRESH = {"toolkit": "1.18.0", "cdi": ("/var/run/cdi/nvidia.yaml",)}
+BOTH = dataclasses.replace(ENGINE, engine="28.2.2", devices=frozenset({"nvidia.com/gpu=all"}))
+
+
+@pytest.mark.parametrize(
+    ("nvidias", "engine", "system", "by_description"),
+    [
+        (FRESH, BOTH, {}, True),
+        # A description that nobody keeps fresh is worse than the runtime's hook.
+        (FRESH | {"toolkit": "1.17.8"}, BOTH, {}, False),
+        (FRESH | {"toolkit": ""}, BOTH, {}, False),
+        (FRESH | {"cdi": ("/etc/cdi/nvidia.yaml",)}, BOTH, {}, False),
+        (FRESH, BOTH, {"systemd": False}, False),
+        # Without a runtime it is all there is.
+        (FRESH | {"toolkit": ""}, dataclasses.replace(BOTH, runtimes=frozenset()), {}, True),
+        (FRESH, dataclasses.replace(BOTH, devices=frozenset()), {}, False),
+        (FRESH, dataclasses.replace(BOTH, desktop=True), {}, False),
+    ],
+)
+def test_the_card_comes_by_its_description_where_that_is_kept_fresh(
+    nvidias: dict[str, object], engine: Docker, system: dict[str, bool], *, by_description: bool
+) -> None:
+    on = linux(nvidias | {"verified": ""}, docker=engine, os=dataclasses.replace(UBUNTU, **system))
+    assert nvidia_containers.by_description(on) is by_description
+    assert (commands(on)[0].split()[3:5] == ["--device", "nvidia.com/gpu=all"]) is by_description
+
+
+@pytest.mark.parametrize(
+    ("toolkit", "engine", "way"),
+    [
+        ("1.17.8", "28.2.2", "Container Toolkit to 1.18"),
+        ("1.20.0", "26.1.5", "Engine to 28.2"),
+        ("1.20.0", "28.2.2", "enable --now nvidia-cdi-refresh.path"),
+    ],
+)
+def test_a_card_that_a_reload_of_systemd_takes_away_is_told(
+    toolkit: str, engine: str, way: str
+) -> None:
+    hooked = dataclasses.replace(BOTH, engine=engine, devices=frozenset())
+    on = linux({"toolkit": toolkit}, docker=hooked)
+    found = step(nvidia.containers(on, PATHS), "systemd reloads")
+    assert "daemon-reload" in found.missing(on)
+    assert way in found.fix
+    assert (found.advice, found.actions) == (True, ())
+    fresh = linux(FRESH, docker=BOTH)
+    assert step(nvidia.containers(fresh, PATHS), "systemd reloads").missing(fresh) == ""
+    plain = linux({"toolkit": toolkit}, docker=hooked, os=dataclasses.replace(UBUNTU, systemd=False))
+    assert step(nvidia.containers(plain, PATHS), "systemd reloads").missing(plain) == ""

@@ -8,7 +8,7 @@ import pytest
 from lifecycle import tables
 from lifecycle.host import GIB, Gpu, Host, Nvidia, Os, Venv
 from lifecycle.step import Command, Step
-from lifecycle.steps import serve, venv
+from lifecycle.steps import serve, serve_arguments, venv
 from tests.unit.given import PATHS, TOOLS, actions, backend, host, missing
 
 ENGINE = tables.serving.engine("cuda")
@@ -110,7 +110,28 @@ def test_the_lock_holds_what_the_source_pins() -> None:
     text = ENGINE.lock_file.read_text()
     pins = re.findall(r"^([a-z-]+==\S+) ;", source, re.MULTILINE)
     assert len(pins) >= 4
-    assert [pin for pin in pins if f"{pin} ;" not in text] == []
+    assert [pin for pin in pins if f"{pin.removesuffix('*')}" not in text] == []
+
+
+def test_compiler_and_headers_of_cuda_are_of_one_minor() -> None:
+    # vllm-project/vllm#44305: nvcc 13.5 beside the headers of 13.0 compiles nothing.
+    text = ENGINE.lock_file.read_text()
+    parts = ("cuda-nvcc", "cuda-crt", "nvvm", "cuda-cccl", "cuda-runtime", "cuda-nvrtc")
+    minors = {re.search(rf"^nvidia-{part}==(\d+\.\d+)\.", text, re.MULTILINE) for part in parts}
+    assert {found and found[1] for found in minors} == {ENGINE.cuda}
+
+
+def test_flashinfers_sampler_which_would_be_compiled_is_off_and_that_is_told() -> None:
+    # vllm-project/vllm#49497: "Could not find nvcc and default cuda_home='/usr/local/cuda'".
+    on = machine()
+    assert serve_arguments.environment(CUDA, on)["VLLM_USE_FLASHINFER_SAMPLER"] == "0"
+    assert any("cuda-venv-sampler: " in note for note in serve_arguments.notes(CUDA, on))
+    native = machine(os=replace(WSL, wsl=False))
+    assert "VLLM_USE_FLASHINFER_SAMPLER" in serve_arguments.environment(CUDA, native)
+    container = backend("4090", GPU="cuda", RUNTIME="docker")
+    assert "VLLM_USE_FLASHINFER_SAMPLER" not in serve_arguments.environment(container, on)
+    off = backend("4090", GPU="cuda", RUNTIME="venv", KNOWN_ISSUES_OFF="cuda-venv-sampler")
+    assert "VLLM_USE_FLASHINFER_SAMPLER" not in serve_arguments.environment(off, on)
 
 
 def test_the_server_is_vllms_own_command_with_the_model_first() -> None:
