@@ -197,11 +197,17 @@ def _issue_row(row: Issue) -> tuple[str, ...]:
     return (f"`{row.id}`", *cells, row.verified)
 
 
+def _under_wsl(card: Card) -> str:
+    if not card.wsl:
+        return "no"
+    return f"WSL {card.wsl_from} or newer" if card.wsl_from else "yes"
+
+
 def _card_row(card: Card) -> tuple[str, ...]:
     names = ", ".join(card.names) or f"any other {card.arch}"
     memory = f"{card.memory_gib:g} GiB" if card.memory_gib else "-"
     floors = (card.driver_windows or "-", card.driver_linux or "-")
-    return (names, card.arch, memory, "yes" if card.wsl else "no", *floors, card.verified)
+    return (names, card.arch, memory, _under_wsl(card), *floors, card.verified)
 
 
 def _backend_row(key: Key) -> tuple[str, ...]:

@@ -53,6 +53,7 @@ def look(machine: Machine, here: Os) -> Amd:
         bridge=bridge or _file(machine, "librocdxg.so"),
         installer=parse_release(machine.text(SETUP) or ""),
         dids=machine.exists(f"{ROCM}/share/rocdxg/dids.conf"),
+        smi=here.wsl and machine.exists(tables.rocm.amd_smi().library),
         dxcore=here.wsl and machine.exists("/usr/lib/wsl/lib/libdxcore.so"),
         usecases=_usecases(machine),
         shadowing=tuple(name for name in tables.rocm.shadowing() if name in installed),

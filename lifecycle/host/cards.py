@@ -68,6 +68,7 @@ class Amd:
         installer: the ROCm that `amdgpu-install` is set to; "" when it is not there.
         dids: librocdxg's table of device numbers, `dids.conf`, is there.
         dxcore: `/usr/lib/wsl/lib/libdxcore.so` is there.
+        smi: AMD's amd-smi for WSL is there.
         usecases: what `amdgpu-install --list-usecase` offers.
         shadowing: packages of Ubuntu's that hide AMD's own libraries.
         problem: why `rocminfo` could not be read.
@@ -87,6 +88,7 @@ class Amd:
     installer: str = ""
     dids: bool = False
     dxcore: bool = False
+    smi: bool = False
     usecases: frozenset[str] = frozenset()
     shadowing: tuple[str, ...] = ()
     problem: str = ""

@@ -9,7 +9,7 @@ from lifecycle.errors import ConfigError, HostNotReady, NotSupported
 from lifecycle.host import GIB, Gpu, Host
 from lifecycle.paths import Paths
 from lifecycle.step import Step
-from lifecycle.steps import chain, rocm, wsl
+from lifecycle.steps import amd_smi, chain, rocm, wsl
 from lifecycle.steps.rocm import Plan, system
 from lifecycle.tables.cards import Card
 from lifecycle.tables.rocm import Recipe
@@ -22,7 +22,14 @@ DRIVERS = "https://www.amd.com/en/support/download/drivers.html"
 
 def steps(host: Host, paths: Paths) -> list[Step]:
     """What a server with GPU=rocm needs of this machine, as far as it is known."""
-    return chain.known(_steps(_usual(host, paths)), host)
+    return _told_once(chain.known(_steps(_usual(host, paths)), host), host)
+
+
+def _told_once(plan: list[Step], host: Host) -> list[Step]:
+    """Of all that would be better and that one command brings, the first alone."""
+    better = [one for one in plan if one.advice and one.by and one.missing(host)]
+    first = {one.by: one for one in reversed(better)}
+    return [one for one in plan if one not in better or one is first[one.by]]
 
 
 def setup(host: Host, paths: Paths, recipe: str) -> list[Step]:
@@ -92,13 +99,11 @@ def _steps(plan: Plan) -> list[Step]:
         return [_card(plan.host), *_windows(plan)]
     below = [wsl.second_generation(plan.host)] if plan.host.os.wsl else []
     way = [*_windows(plan), _bridge()] if plan.host.os.wsl else [_kernel()]
-    # Under WSL everybody may use /dev/dxg: the card can be seen before the groups are in force.
-    groups = rocm.groups(plan)
-    first, last = ([], groups) if plan.host.os.wsl else (groups, [])
-    before = [*below, _card(plan.host), *way, _alone(plan.host), *rocm.installation(plan), *first]
+    before = [*below, _card(plan.host), *way, _alone(plan.host), *rocm.installation(plan)]
+    before += rocm.groups(plan)
     if rocm.misfit(plan.host, plan.recipe):
         return before
-    return [*before, rocm.listed(plan, before), *last]
+    return [*before, rocm.listed(plan, before), *amd_smi.steps(plan)]
 
 
 # --- the card ---
@@ -224,6 +229,27 @@ def _windows(plan: Plan) -> list[Step]:
             fix=f"Install the current driver in Windows and restart it: {DRIVERS}",
             found=lambda now: _adrenalin(now) or "its version could not be read",
         ),
+        *_better_driver(plan.recipe),
+    ]
+
+
+def _better_driver(recipe: Recipe) -> list[Step]:
+    better = recipe.adrenalin_better
+    if not better:
+        return []
+
+    def missing(now: Host) -> str:
+        old = _old_driver(now, better)
+        return f"{old}; {recipe.why_better}" if old else ""
+
+    return [
+        Step(
+            name=f"Adrenalin is {better} or newer, which lasts",
+            missing=missing,
+            fix=f"Install the current driver in Windows and restart it: {DRIVERS}",
+            found=_adrenalin,
+            advice=True,
+        )
     ]
 
 

@@ -22,6 +22,8 @@ LOG = "/var/log/docker.log"
 START = f"service docker start || {{ setsid dockerd >>{LOG} 2>&1 </dev/null & }}"
 WAIT = "until docker version >/dev/null 2>&1; do sleep 0.5; done"
 START_LIMIT_S = 60
+SAVER = "; its Resource Saver stops WSL when no container runs (Settings > Resources)"
+"""In spite of vmIdleTimeout: https://github.com/docker/for-win/issues/14361."""
 SHOW = Command(("docker", "version"), limit=30)
 
 
@@ -78,7 +80,7 @@ def answers(host: Host) -> Step:
         fix=_next(host),
         found=lambda now: (
             f"{'Docker Desktop' if now.docker.desktop else 'Engine'} {now.docker.engine}, "
-            f"Compose {now.docker.compose}"
+            f"Compose {now.docker.compose}{SAVER if now.docker.desktop and now.os.wsl else ''}"
         ),
     )
 

@@ -47,7 +47,7 @@ def card(host: Host, image: str = "") -> list[Step]:
         image: the image that a person chose; "" for the one that suits the driver.
     """
     image = image or _suitable(host)
-    plan = [*seen(host), _known(), _new_enough_card(host, image), _driver(host, image)]
+    plan = [*seen(host), _known(), *_wsl(host), _new_enough_card(host, image), _driver(host, image)]
     return chain.known([*plan, _bfloat16(), _free_memory()], host)
 
 
@@ -187,6 +187,28 @@ def _way_to_a_card(host: Host) -> str:
     if host.os.distro == "ubuntu":
         return "Install the driver: sudo ubuntu-drivers install; then restart the machine."
     return f"Install the driver from your distribution or {DRIVERS}, then restart the machine."
+
+
+def _wsl(host: Host) -> list[Step]:
+    """The card's generation may need a newer WSL than a server does."""
+    gpu = best(host)
+    row = tables.cards.card("nvidia", gpu.name, gpu.arch)
+    if not host.os.wsl or not row or not row.wsl_from:
+        return []
+
+    def missing(now: Host) -> str:
+        old = tables.versions.numbers(now.wsl.version) < tables.versions.numbers(row.wsl_from)
+        why = f"{now.wsl.version}: CUDA graphs crash below {row.wsl_from} on {gpu.name}"
+        return why if old and now.wsl.version else ""
+
+    return [
+        Step(
+            name=f"WSL is {row.wsl_from} or newer, which this card needs",
+            missing=missing,
+            fix="In PowerShell: wsl --update; then: wsl --shutdown",
+            found=lambda now: now.wsl.version or "its version could not be read",
+        )
+    ]
 
 
 def _new_enough_card(host: Host, image: str) -> Step:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.host import Host
 from lifecycle.step import Step
@@ -43,6 +44,7 @@ class Borrowed:
 
 
 DXCORE = "/usr/lib/wsl/lib/libdxcore.so"
+SMI = tables.rocm.amd_smi().folder
 DIDS = "/opt/rocm/share/rocdxg/dids.conf"
 
 OVERLAYS = (
@@ -67,6 +69,10 @@ OVERLAYS = (
         "amd-wsl-dids.yml",
         lambda backend, host: _bridge(backend, host) == "rocdxg" and host.amd.dids,
     ),
+    Overlay(
+        "amd-wsl-smi.yml",
+        lambda backend, host: _bridge(backend, host) == "rocdxg" and host.amd.smi,
+    ),
     Overlay("amd-wsl-legacy.yml", lambda backend, host: _bridge(backend, host) == "legacy"),
     Overlay("chat-template.yml", lambda backend, _: bool(backend.chat_template)),
     Overlay("shell-image.yml", lambda b, host: images.entrypoint(b, host) == images.SHELL),
@@ -88,6 +94,7 @@ BORROWED = (
         lambda host: host.amd.bridge,
     ),
     Borrowed("amd-wsl-dids.yml", "DIDS", DIDS, lambda host: DIDS if host.amd.dids else ""),
+    Borrowed("amd-wsl-smi.yml", "AMD_SMI", SMI, lambda host: SMI if host.amd.smi else ""),
     Borrowed(
         "amd-wsl-legacy.yml",
         "HSA_RUNTIME",
@@ -121,8 +128,10 @@ def environment(backend: Backend, host: Host) -> dict[str, str]:
 
 def steps(backend: Backend, host: Host) -> list[Step]:
     """Every file that is mounted is there: Docker would make a folder of its name, or refuse."""
+    if backend.gpu != "rocm":
+        return []
     lent = [_there(one) for one in _borrowed(backend, host)]
-    return [*lent, _own_engine(), _fits(backend)] if lent else []
+    return [_own_engine(host), *lent, *([_fits(backend)] if lent else [])]
 
 
 def _there(file: Borrowed) -> Step:
@@ -134,16 +143,18 @@ def _there(file: Borrowed) -> Step:
     )
 
 
-def _own_engine() -> Step:
+def _own_engine(host: Host) -> Step:
+    """Docker Desktop looks for what is mounted in its own virtual machine, where none of it is."""
+    where = "distribution" if host.os.wsl else "virtual machine"
     return Step(
-        name="the engine sees the files of this distribution",
+        name="the engine sees this system's files and devices",
         missing=lambda now: (
-            "Docker Desktop's engine runs in a distribution of its own"
+            f"Docker Desktop's engine runs in a {where} of its own, which has neither ROCm's bridge "
+            "nor AMD's devices"
             if now.docker.desktop
             else ""
         ),
-        fix="Does the container not find them: inv setup.docker --source=distribution",
-        advice=True,
+        fix="Take an engine of this system's own: inv setup.docker --source=distribution",
     )
 
 

@@ -65,6 +65,7 @@ def _fits(plan: Plan) -> Step:
         missing=lambda now: misfit(now, plan.recipe),
         fix=f"Remove it: {remove}\nthen: {plan.by}",
         failure=NotSupported if refused else HostNotReady,
+        advice=_only_shown(plan),
         found=lambda now: f"ROCm {now.amd.rocm}" if now.amd.rocm else "none is installed yet",
     )
 
@@ -99,10 +100,18 @@ def _release(plan: Plan) -> Step:
         fix=other
         if plan.host.os.wsl
         else "Install rocminfo with your package manager; servers bring their own ROCm.",
-        # Natively the kernel is enough for a server; rocminfo only shows that it is.
-        advice=not plan.host.os.wsl,
+        advice=_only_shown(plan),
         found=lambda now: now.os.codename or now.os.name,
     )
+
+
+def _only_shown(plan: Plan) -> bool:
+    """Whether ROCm on this machine is no server's business.
+
+    Natively the kernel passes the card on, the container joins the groups of its devices by their
+    numbers, and its image has its own ROCm; rocminfo and who may run it only show that it works.
+    """
+    return plan.recipe.system == "native"
 
 
 def _shadowing(plan: Plan) -> list[Step]:
@@ -136,6 +145,7 @@ def _rocm(plan: Plan) -> Step:
         phase="install",
         by=plan.by,
         found=lambda now: f"ROCm {now.amd.rocm}" if now.amd.rocm else "rocminfo",
+        advice=_only_shown(plan),
     )
 
 
@@ -257,7 +267,7 @@ def _no_rocdxg(host: Host) -> str:
 def groups(plan: Plan) -> list[Step]:
     """The account may use the card, now and not only after the next login."""
     wanted, account = plan.recipe.groups, plan.host.os.account
-    if plan.host.os.root or not account:
+    if plan.host.os.root or not account or not wanted:
         return []
     waiting = set(wanted) <= plan.host.os.listed
     again = (
@@ -276,6 +286,7 @@ def groups(plan: Plan) -> list[Step]:
             restart=f"{again}.",
             failure=RestartNeeded,
             by=plan.by,
+            advice=_only_shown(plan),
         )
     ]
 
@@ -305,6 +316,7 @@ def listed(plan: Plan, before: list[Step]) -> Step:
         by=plan.by,
         found=lambda now: ", ".join(dict.fromkeys(_seen(now))),
         failure=_failure(host),
+        advice=_only_shown(plan),
     )
     return replace(step, actions=(check,)) if pending else step
 

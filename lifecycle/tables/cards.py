@@ -14,6 +14,7 @@ class Card:
         arch: compute capability (`8.9`) or gfx name (`gfx1100`).
         memory_gib: as sold.
         wsl: whether it can be used from WSL2.
+        wsl_from: the oldest WSL for it; "" when any does that a server needs (`data/wsl.toml`).
         driver_windows: lowest driver there: NVIDIA's number, or AMD's Adrenalin number.
         driver_linux: lowest NVIDIA driver on native Linux; "" when the kernel's own is meant.
         recipes: names of the ways to install ROCm for it, best first (`data/rocm.toml`).
@@ -32,6 +33,7 @@ class Card:
     images: str
     verified: str
     note: str = ""
+    wsl_from: str = ""
 
 
 def cards(vendor: str) -> list[Card]:

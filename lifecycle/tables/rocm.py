@@ -4,7 +4,7 @@ import difflib
 from dataclasses import dataclass
 
 from lifecycle.errors import ConfigError
-from lifecycle.tables.rows import load_file, load_rows
+from lifecycle.tables.rows import load_file, load_row, load_rows
 from lifecycle.tables.versions import between
 
 
@@ -22,6 +22,7 @@ class Recipe:
         usecases: what AMD's installer is asked for, where it is there already.
         rocdxg: the version of librocdxg it installs; "" when it needs none.
         adrenalin: the lowest AMD driver suite in Windows; "" when Windows is not involved.
+        adrenalin_better: the one to have, and `why_better`; "" when any other does as well.
         environment: what programs that use the card need in theirs.
         refused: why it cannot be used at all; "" when it can.
         verified: as for `Card`.
@@ -41,6 +42,8 @@ class Recipe:
     environment: dict[str, str]
     refused: str
     verified: str
+    adrenalin_better: str = ""
+    why_better: str = ""
 
     def right_for(self, rocm: str) -> bool:
         """Whether an installed ROCm of this version can be used this way."""
@@ -63,6 +66,17 @@ class Rocdxg:
     version: str
     url: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class AmdSmi:
+    """AMD's amd-smi for WSL as a Debian package, and the folder and library it brings."""
+
+    version: str
+    url: str
+    sha256: str
+    folder: str
+    library: str
 
 
 @dataclass(frozen=True)
@@ -126,6 +140,11 @@ def key() -> tuple[str, str, str]:
 def rocdxg(version: str) -> Rocdxg:
     """The package of one release of librocdxg."""
     return next(row for row in load_rows(Rocdxg, "rocm.toml", "rocdxg") if row.version == version)
+
+
+def amd_smi() -> AmdSmi:
+    """The amd-smi that works under WSL."""
+    return load_row(AmdSmi, "rocm.toml", "amd_smi")
 
 
 def paired(rocdxg: str, rocm: str) -> bool:

@@ -104,6 +104,7 @@ SERVERS: dict[str, tuple[Backend, Host]] = {
         ROCM,
         machine(WSL, amd=dataclasses.replace(ROCDXG, rocdxg="1.1.0", dids=False)),
     ),
+    "wsl2-7900xtx-amd-smi": (ROCM, machine(WSL, amd=dataclasses.replace(ROCDXG, smi=True))),
     "wsl2-7900xtx-legacy": (ROCM, machine(WSL, amd=LEGACY)),
 }
 """Backend and machine, by name: every kind of hardware, platform and way to it."""

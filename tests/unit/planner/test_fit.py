@@ -131,9 +131,9 @@ def test_another_model_is_offered() -> None:
 @pytest.mark.parametrize(
     ("card", "quantization", "kv_dtype", "blocked"),
     [
-        (RX_7900_XTX, {"quant_method": "fp8"}, "", True),
+        (RX_7900_XTX, {"quant_method": "fp8"}, "", False),
         (RX_7900_XTX, AWQ, "", False),
-        (RX_7900_XTX, None, "fp8", True),
+        (RX_7900_XTX, None, "fp8", False),
         (RX_7900_XTX, {"quant_method": "bitsandbytes", "load_in_4bit": True}, "", True),
         (RTX_4090, {"quant_method": "fp8"}, "fp8", False),
         (replace(RTX_4090, arch="8.6"), None, "fp8", True),
@@ -158,10 +158,27 @@ def test_a_caution_does_not_stand_in_the_way() -> None:
     assert found.fits
 
 
-def test_experts_do_not_run_on_amd_under_wsl() -> None:
+def test_experts_on_amd_under_wsl_are_a_caution() -> None:
     moe = LLAMA_8B | {"num_experts": 8, "num_experts_per_tok": 2, "moe_intermediate_size": 512}
-    assert plan(moe, replace(RX_7900_XTX, wsl=True), length=4096).blocked
-    assert not plan(moe, RX_7900_XTX, length=4096).blocked
+    under_wsl = plan(moe, replace(RX_7900_XTX, wsl=True), length=4096)
+    assert not under_wsl.blocked
+    assert ["amd-smi for WSL" in one for one in under_wsl.cautions] == [True]
+    assert not plan(moe, RX_7900_XTX, length=4096).cautions
+
+
+@pytest.mark.parametrize(
+    ("quantization", "kv_dtype"), [({"quant_method": "fp8"}, ""), (None, "fp8")]
+)
+@pytest.mark.parametrize("version", ["0.31.0", "0.33.0", ""])
+def test_fp8_on_rdna_3_is_a_caution_and_is_never_offered(
+    quantization: dict[str, Any] | None, kv_dtype: str, version: str
+) -> None:
+    config = LLAMA_8B | {"quantization_config": quantization}
+    found = plan(config, RX_7900_XTX, kv_dtype=kv_dtype, length=4096, version=version)
+    assert not found.blocked
+    assert ["no FP8 hardware" in one for one in found.cautions] == [True]
+    offered = plan(LLAMA_70B, RX_7900_XTX, length=4096, version=version)
+    assert not any("fp8" in str(one.settings.values()) for one in offered.alternatives)
 
 
 BNB = {"quant_method": "bitsandbytes", "load_in_4bit": True}

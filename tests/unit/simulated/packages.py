@@ -52,6 +52,10 @@ def amdgpu_install(on: State, *words: str) -> None:
 
 def _fetch(on: State, name: str, version: str = "") -> None:
     """From the distribution, or from a repository that apt knows with its key."""
+    if name.endswith(".deb"):
+        on.expect(on.text(name) is not None, f"E: Unsupported file {name} given on commandline")
+        own, number, _ = name.rpartition("/")[2].split("_")
+        return _add(on, own, number)
     lists = on.files_below(SOURCES)
     url = needed_repository(name, on.release())
     telling = [path for path, text in lists.items() if url in text]
@@ -59,7 +63,7 @@ def _fetch(on: State, name: str, version: str = "") -> None:
         raise Refused(f"E: Unable to locate package {name} (apt knows: {lists})")
     if url and not all(path in on.recorded or _signed(on, path) for path in telling):
         raise Refused(f"E: no key is here for the repository of {name}: {lists}")
-    _add(on, name, version or version_of(name, "\n".join(lists.values())))
+    return _add(on, name, version or version_of(name, "\n".join(lists.values())))
 
 
 def _signed(on: State, path: str) -> bool:
@@ -81,7 +85,7 @@ def _add(on: State, name: str, version: str) -> None:
     if name == "nvidia-container-toolkit":
         text = NVIDIA_CTK.format(version.partition("-")[0])
         on.says(("nvidia-ctk", "--version"), text)
-    if name in {"rocm-core", "rocminfo", "rocdxg-roct"} or name.startswith("hsa-"):
+    if name in {"rocm-core", "rocminfo", "rocdxg-roct", "rocdxg-amd-smi-lib"} or name.startswith("hsa-"):
         rocm.came(on, name, version)
     docker.tools(on)
 

@@ -28,6 +28,8 @@ def came(on: State, name: str, version: str) -> None:
     if name == "rocdxg-roct":
         on.put("/opt/rocm/lib/librocdxg.so", "")
         on.put("/opt/rocm/share/rocdxg/dids.conf", "")
+    if name == "rocdxg-amd-smi-lib":
+        on.put(tables.rocm.amd_smi().library, "")
     loader(on)
     forget(on)
 

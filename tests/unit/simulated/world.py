@@ -68,7 +68,7 @@ def version_of(name: str, sources: str) -> str:
     """A version as the package's makers number it."""
     amd = RELEASES.search(sources)
     if amd and name in {"rocm-core", "rocminfo"}:
-        return f"{amd[1]}.70201-81~24.04"
+        return f"{amd[1]}.70204-93~24.04"
     return {"docker-ce": "5:28.2.2-1", "tailscale": "1.102.4"}.get(name, "1.0")
 
 

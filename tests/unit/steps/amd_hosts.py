@@ -19,10 +19,11 @@ WSL_OS = dataclasses.replace(LINUX, wsl=True)
 ELEVEN = Windows(
     reached=True,
     build="10.0.26100.4652",
-    adapters=(Adapter("AMD Radeon RX 7900 XTX", "32.0.23017.1001", "26.2.2"),),
+    adapters=(Adapter("AMD Radeon RX 7900 XTX", "32.0.23017.1001", "26.8.1"),),
 )
 GOOD_WSL = Amd(
-    agents=("gfx1100",), dxg=True, dxcore=True, rocm="7.2.1", rocdxg="1.2.2", linked=True, dids=True
+    agents=("gfx1100",), dxg=True, dxcore=True, rocm="7.2.1", rocdxg="1.2.2", linked=True, dids=True,
+    smi=True,
 )
 LEGACY = Amd(agents=("gfx1100",), dxg=True, dxcore=True, rocm="6.4.2")
 INSTALL = (
@@ -31,7 +32,7 @@ INSTALL = (
 )
 LIST = (
     "deb [arch=amd64 signed-by=/etc/apt/keyrings/rocm.asc] "
-    "https://repo.radeon.com/rocm/apt/7.2.1 noble main\n"
+    "https://repo.radeon.com/rocm/apt/7.2.4 noble main\n"
 )
 USECASES = frozenset({"dkms", "graphics", "rocm", "wsl"})
 

@@ -91,7 +91,7 @@ def test_a_card_of_no_table_is_not_supported() -> None:
 
 
 def test_strix_halo_is_a_card_although_it_is_part_of_the_processor() -> None:
-    adapter = Adapter("AMD Radeon(TM) 8060S Graphics", adrenalin="26.2.2")
+    adapter = Adapter("AMD Radeon(TM) 8060S Graphics", adrenalin="26.9.2")
     found = dataclasses.replace(GOOD_WSL, agents=("gfx1151",))
     on = wsl(found, windows=dataclasses.replace(ELEVEN, adapters=(adapter,)))
     assert lacks(on) == {}

@@ -194,7 +194,8 @@ def test_each_is_told_in_one_line_with_setting_reason_and_source() -> None:
     )
     advice = backend(GPU="rocm", RUNTIME="docker", MODEL="mistralai/Mixtral-8x7B")
     (line,) = [one for one in known_issues.lines(advice, radeon(), "0.33.0") if "moe" in one]
-    assert line.endswith(". Take a dense model (vllm-project/vllm#37189)")
+    assert line.endswith(", or take a dense model (vllm-project/vllm#37189)")
+    assert ". Let inv setup.rocm install AMD's amd-smi for WSL" in line
     assert "because" not in line
 
 

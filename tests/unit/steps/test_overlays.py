@@ -6,6 +6,7 @@ import pytest
 
 from lifecycle import tables
 from lifecycle.backend import Backend
+from lifecycle.errors import HostNotReady
 from lifecycle.host import Host
 from lifecycle.step import PullImage
 from lifecycle.steps import docker, overlays, serve_arguments
@@ -107,12 +108,24 @@ def test_librocdxg_before_its_table_is_mounted_without_it() -> None:
     assert "DIDS" not in overlays.values(wanted, on)
 
 
-def test_an_engine_of_docker_desktop_may_not_see_the_files() -> None:
-    wanted, on = SERVERS["wsl2-7900xtx-rocdxg"]
+@pytest.mark.parametrize("name", ["wsl2-7900xtx-rocdxg", "wsl2-7900xtx-legacy", "native-7900xtx"])
+def test_docker_desktops_engine_which_sees_no_file_of_rocms_is_refused(name: str) -> None:
+    wanted, on = SERVERS[name]
     desktop = dataclasses.replace(on, docker=dataclasses.replace(on.docker, desktop=True))
-    (step,) = (step for step in overlays.steps(wanted, desktop) if step.missing(desktop))
-    assert step.advice
-    assert "setup.docker --source=distribution" in step.fix
+    told, why, fix = first_missing(wanted, desktop)
+    assert told == "the engine sees this system's files and devices"
+    assert "Docker Desktop" in why
+    assert "setup.docker --source=distribution" in fix
+    (step,) = [step for step in overlays.steps(wanted, desktop) if step.name == told]
+    assert (step.failure, step.failure.exit_code) == (HostNotReady, 3)
+
+
+def test_amds_amd_smi_for_wsl_goes_into_the_container_where_it_is() -> None:
+    wanted, on = SERVERS["wsl2-7900xtx-amd-smi"]
+    assert "amd-wsl-smi.yml" in overlays.files(wanted, on)
+    assert overlays.values(wanted, on)["AMD_SMI"] == "/opt/rocm-wsl"
+    _, without = SERVERS["wsl2-7900xtx-rocdxg"]
+    assert "amd-wsl-smi.yml" not in overlays.files(wanted, without)
 
 
 def test_a_pair_of_bridge_and_image_that_is_not_known_is_told() -> None:

@@ -96,6 +96,8 @@ def test_a_fresh_wsl_gets_a_signed_repository_the_bridge_and_amds_own_check() ->
         f"sudo dpkg --force-confmiss --install {staged}/rocdxg-roct_1.2.2_amd64.deb",
         "sudo ldconfig",
         "env HSA_ENABLE_DXG_DETECTION=1 /opt/rocm/bin/rocminfo",
+        "sudo apt-get update -q",
+        f"{INSTALL} {staged}/rocdxg-amd-smi-lib_1.2.2_amd64.deb",
     ]
     written = [a for a in actions(amd.steps(fresh(), PATHS)) if isinstance(a, WriteFile)]
     assert [one.text for one in written] == [
