@@ -6,17 +6,30 @@ set "venv=%root%.venv"
 set "wanted=%root%requirements\inv.txt"
 rem A .venv that Linux made in the same folder has no Scripts.
 fc /b "%wanted%" "%venv%\.made-from.txt" >nul 2>&1 && if exist "%venv%\Scripts\python.exe" goto run
-py -3 -c "import sys; sys.exit(sys.version_info < (3, 11))" >nul 2>&1 || (
+rem uv brings a Python of its own. Microsoft's Store installs one without py, and a python that is
+rem only a link to the Store ends with 9009.
+set "python="
+set "check=import sys; sys.exit(sys.version_info < (3, 11))"
+uv --version >nul 2>&1
+if not errorlevel 1 set "python=uv"
+if defined python goto make
+py -3 -c "%check%" >nul 2>&1
+if not errorlevel 1 set "python=py -3"
+if defined python goto make
+python -c "%check%" >nul 2>&1
+if not errorlevel 1 set "python=python"
+if not defined python (
     echo inv: Python 3.11 or newer is needed. Install it: winget install Python.Python.3.12 1>&2
     exit /b 3
 )
-echo inv: making .venv ^(once; takes under a minute^) 1>&2
-where uv >nul 2>&1 && (
-    uv venv --quiet --clear --python 3 "%venv%" || goto failed
+:make
+echo inv: making .venv ^(once; takes a minute or two^) 1>&2
+if "%python%"=="uv" (
+    uv venv --quiet --clear --python ">=3.11" "%venv%" || goto failed
     uv pip install --quiet --python "%venv%" --require-hashes -r "%wanted%" || goto failed
     goto made
 )
-py -3 -m venv --clear "%venv%" || goto failed
+%python% -m venv --clear "%venv%" || goto failed
 "%venv%\Scripts\python" -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r "%wanted%" || goto failed
 :made
 copy /y "%wanted%" "%venv%\.made-from.txt" >nul

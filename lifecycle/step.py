@@ -236,6 +236,7 @@ class Step:
         by: the command that performs the actions, e.g. `inv setup.docker`.
         found: what is there, when the state is reached: versions, sizes, names.
         advice: good to have; never stands in the way of a server.
+        unread: why the machine could not be asked; "" when it could. Then nothing is known.
     """
 
     name: str
@@ -248,3 +249,9 @@ class Step:
     by: str = ""
     found: Callable[[Host], str] = nothing_to_tell
     advice: bool = False
+    unread: Callable[[Host], str] = nothing_to_tell
+
+
+def not_read(what: str) -> Callable[[Host], str]:
+    """For `Step.unread`: why a look of this name (`Host.unread`) found nothing."""
+    return lambda now: now.unread.get(what, "")

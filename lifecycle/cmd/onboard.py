@@ -162,12 +162,15 @@ def _set_up(context: Context, seen: "Examination", *, ask: bool, yes: bool) -> "
     from lifecycle.errors import HostNotReady
     from lifecycle.machine import Here
     from lifecycle.shell import Shell
+    from lifecycle.steps.findings import UNREAD
 
     done: list[str] = []
     while stop := _in_the_way(seen, done if dry(context) else []):
         if not stop.by or stop.by in done:
             fix = f"{stop.fix}\n{AGAIN}" if stop.fix else AGAIN
-            raise HostNotReady(f"this needs you: {stop.name}", why=stop.detail, fix=fix)
+            unread = stop.state == UNREAD
+            what = "this could not be asked" if unread else "this needs you"
+            raise HostNotReady(f"{what}: {stop.name}", why=stop.detail, fix=AGAIN if unread else fix)
         report.line(f"To do: {stop.name}.\n{stop.by} does it, with these commands:\n")
         _perform(Context(Config({"run": {"dry": True}})), stop.by)
         done.append(stop.by)
@@ -187,13 +190,26 @@ def _in_the_way(seen: "Examination", passed: Iterable[str]) -> "Finding | None":
     In the order of need, not of the table: what only a person can do may be possible only after
     a command of ours has run.
     """
-    from lifecycle.steps.findings import PERSON, WORK
+    from lifecycle.steps.findings import PERSON, UNREAD, WORK
 
     for one in seen.in_order:
         later = one.state == WORK and one.by.startswith("inv up")
-        if one.state in {PERSON, WORK} and not later and one.by not in passed:
+        stops = one.state in {PERSON, UNREAD, WORK} or _ends_the_server(one)
+        if stops and not later and one.by not in passed:
             return one
     return None
+
+
+def _ends_the_server(one: "Finding") -> bool:
+    """What would be better, and without which no server stays: WSL stops 15 s after its last window,
+    and a model that does not fit into its RAM is killed while it loads.
+
+    A size that the person chose is left alone: no command of ours changes that one.
+    """
+    from lifecycle.steps.findings import ADVICE
+    from lifecycle.steps.wsl_settings import MEMORY, STAYS_UP
+
+    return one.state == ADVICE and (one.name == STAYS_UP or (one.name == MEMORY and bool(one.by)))
 
 
 def _perform(context: Context, words: str) -> None:

@@ -123,7 +123,8 @@ def _merged(
         raise HostNotReady(
             "`docker compose` (v2) is missing, which puts the file together",
             why=(there.errors or there.text).strip().split("\n")[0],
-            fix="inv setup.docker",
+            fix="inv setup.docker; or, where no container is to run, the plugin alone: "
+            "https://docs.docker.com/compose/install/linux/ (no engine is needed for this)",
         )
     shell.write(WriteFile(names, docker.environment_file(backend, host)))
     files = docker.files(backend, choose.places(), host, names)

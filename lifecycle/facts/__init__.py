@@ -138,7 +138,8 @@ def _of_backend(backend: Backend, paths: Paths, machine: Machine) -> Host:
 def _windows(machine: Machine, here: Os) -> dict[str, object]:
     """Windows first: it knows where the user's `.wslconfig` is."""
     below = windows.look(machine, here)
-    return {"windows": below, "wsl": wsl.look(machine, here, below)}
+    inside = wsl.look(machine, here, below)
+    return {"windows": wsl.with_disk(machine, inside, below), "wsl": inside}
 
 
 def _tailnet(machine: Machine, here: Os, paths: Paths) -> dict[str, object]:

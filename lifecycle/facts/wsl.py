@@ -2,10 +2,11 @@
 
 import os
 import re
+import shutil
 from dataclasses import replace
 
 from lifecycle import tables, wslconfig
-from lifecycle.facts.windows import parse_registry
+from lifecycle.facts.windows import drives, parse_registry
 from lifecycle.host import Distribution, Os, Windows, Wsl
 from lifecycle.machine import Machine, side_by_side
 from lifecycle.shell import Output
@@ -58,6 +59,27 @@ def registered(
     """The same list with the registry's knowledge: who opens it, and which release is in it."""
     known = {values.get("DistributionName", ""): values for values in keys.values()}
     return tuple(_with(one, known.get(one.name, {})) for one in listed)
+
+
+def drive_of(distribution: str, keys: dict[str, dict[str, str]]) -> str:
+    r"""The drive that holds a distribution's disk (ext4.vhdx), e.g. `D:`; `C:` when nobody says.
+
+    `BasePath` is a path of Windows', which may begin with `\\?\`.
+    """
+    values = next((one for one in keys.values() if one.get("DistributionName") == distribution), {})
+    found = re.match(r"(?:\\\\\?\\)?([A-Za-z]):", values.get("BasePath", ""))
+    return f"{found[1].upper()}:" if found else "C:"
+
+
+def with_disk(machine: Machine, here: Wsl, windows: Windows) -> Windows:
+    """The same Windows, with what is free where the distribution's disk grows. Never raises."""
+    if not here.generation or not windows.reached or not windows.home.startswith("/"):
+        return windows
+    said = machine.run(windows.programs + "reg.exe", *REGISTERED, keep=True)
+    drive = drive_of(here.distribution, parse_registry(said.text))
+    folder = f"{drives(machine)}{drive[0].lower()}"
+    free = machine.ask("windows.disk", 0, lambda: shutil.disk_usage(folder).free)
+    return replace(windows, disk=free, drive=drive)
 
 
 def trouble(said: Output) -> tuple[str, str]:

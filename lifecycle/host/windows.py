@@ -28,6 +28,8 @@ class Windows:
         programs: what to put before the name of its programs when they are not on the PATH.
         memory: RAM in bytes, under WSL an estimate; 0 when unknown.
         reserved: TCP ports nobody may listen on, as (first, last).
+        disk: free bytes of the drive that holds the distribution's disk; 0 when unknown.
+        drive: that drive, e.g. `C:`.
         problem: why it is not reached.
     """
 
@@ -38,6 +40,8 @@ class Windows:
     memory: int = 0
     adapters: tuple[Adapter, ...] = ()
     reserved: tuple[tuple[int, int], ...] = ()
+    disk: int = 0
+    drive: str = ""
     problem: str = ""
 
 

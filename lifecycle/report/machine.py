@@ -8,6 +8,7 @@ from lifecycle.backend import Backend
 from lifecycle.host import GIB, Host
 from lifecycle.report.terminal import line, out
 from lifecycle.steps import amd, findings
+from lifecycle.steps import checkup as checkup_steps
 from lifecycle.steps.findings import Finding
 
 MARKS = {
@@ -15,6 +16,7 @@ MARKS = {
     findings.ADVICE: ("better", "yellow"),
     findings.WORK: ("to do", "cyan"),
     findings.PERSON: ("you", "red"),
+    findings.UNREAD: ("?", "magenta"),
 }
 """How the doctor shows a finding's state."""
 
@@ -46,20 +48,24 @@ def checkup(
         return
     if not startable:
         line(f"\nThis version makes {backend.gpu} machines ready; inv up cannot start them yet.")
-    todo = list(dict.fromkeys(one.by for one in found if one.state == findings.WORK))
-    if any(one.startswith("inv up") for one in todo):
-        # It fetches the model, too.
-        todo = [one for one in todo if not one.startswith("inv seed-models")]
+    todo = checkup_steps.commands(found, backend, host)
+    if not findings.known(found):
+        line(f"\nWhat is marked ? did not answer in time. {findings.AGAIN}")
     if todo:
         line(f"\nNext: {', then '.join(todo)}")
-    elif startable and findings.ready(found):
+    elif startable and findings.ready(found) and findings.known(found):
         line(f"\nAll is ready: {backend.url}/v1")
 
 
 def _machine(host: Host) -> str:
     cards = [gpu.name for gpu in (*host.nvidia.gpus, *amd.cards(host)) if not gpu.integrated]
     under = f" on WSL{host.wsl.generation or ''}" if host.os.wsl else ""
-    cores = f"{len(host.cpu.allowed)} cores, {host.memory.total / GIB:.0f} GiB RAM"
+    # On Windows itself the RAM is Windows' own, and nobody counts cores for a server there.
+    memory = host.memory.total or host.windows.memory
+    size = [
+        *([f"{len(host.cpu.allowed)} cores"] if host.cpu.allowed else []),
+        *([f"{memory / GIB:.0f} GiB RAM"] if memory else []),
+    ]
     return ", ".join(
-        (f"{host.os.name}{under}", cores, *(cards or ["no graphics card to serve from"]))
+        (f"{host.os.name}{under}", *size, *(cards or ["no graphics card to serve from"]))
     )

@@ -8,7 +8,7 @@ from lifecycle import tables
 from lifecycle.errors import ConfigError, HostNotReady, NotSupported
 from lifecycle.host import GIB, Gpu, Host
 from lifecycle.paths import Paths
-from lifecycle.step import Step
+from lifecycle.step import Step, not_read
 from lifecycle.steps import amd_smi, chain, rocm, wsl
 from lifecycle.steps.rocm import Plan, system
 from lifecycle.tables.cards import Card
@@ -91,8 +91,9 @@ def _steps(plan: Plan) -> list[Step]:
         return [
             Step(
                 name="AMD cards can be looked at",
-                missing=lambda now: now.unread.get("amd", ""),
-                fix="Run the same again; does it stay so, run rocminfo by hand.",
+                missing=not_read("amd"),
+                fix="Run the same again; if it stays so, run rocminfo by hand.",
+                unread=not_read("amd"),
             )
         ]
     if plan.host.os.system == "win32":

@@ -3,6 +3,7 @@
 The order is that of need: nothing depends on what comes after it.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from lifecycle import tables
@@ -18,24 +19,28 @@ from lifecycle.steps import (
     cpu,
     docker_engine,
     exposure,
+    findings,
     nvidia,
+    nvidia_containers,
     serve,
     system,
     tailscale,
     wsl,
 )
+from lifecycle.steps.findings import Finding
 from lifecycle.steps.venv import Tools
 
 
 def steps(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:
     """Every state this backend needs on this machine, and what would be good to have."""
     machine = [
-        *_system(host, paths),
+        *_system(backend, host, paths),
         *checkout.steps(host),
         *_hardware(backend, paths, host),
         *([wsl.port(backend.port)] if host.windows.reached else []),
     ]
-    serving = [] if _blocked(machine, host) else _serving(backend, paths, host, tools)
+    waits = _blocked(machine, host) or _waits_for_systemd(backend, host)
+    serving = [] if waits else _serving(backend, paths, host, tools)
     return _once([*machine, *serving, *tailscale.steps(host, paths), *exposure.steps(host)])
 
 
@@ -44,9 +49,43 @@ def startable(backend: Backend) -> bool:
     return tables.serving.served(backend.gpu, backend.runtime)
 
 
-def _system(host: Host, paths: Paths) -> list[Step]:
+def commands(found: Iterable[Finding], backend: Backend, host: Host) -> list[str]:
+    """Every command of ours that is still to be typed, in its order.
+
+    Also those that nobody can ask for yet: an engine waits for systemd under WSL, and as long as
+    there is no engine, nobody knows whether it passes an NVIDIA card on; a new one does not.
+    """
+    found = list(found)
+    todo = list(dict.fromkeys(one.by for one in found if one.state == findings.WORK))
+    if _waits_for_systemd(backend, host) and wsl.BY in todo:
+        _after(todo, wsl.BY, docker_engine.BY)
+    if backend.gpu == "cuda" and backend.runtime == "docker" and host.nvidia.gpus:
+        _after(todo, docker_engine.BY, nvidia_containers.BY)
+    up = f"inv up --gpu {backend.name}"
+    able = startable(backend) and host.os.system == "linux"
+    if todo and up not in todo and able and findings.ready(found):
+        todo.append(up)
+    if any(one.startswith("inv up") for one in todo):
+        # It fetches the model, too.
+        todo = [one for one in todo if not one.startswith("inv seed-models")]
+    return todo
+
+
+def _after(todo: list[str], first: str, second: str) -> None:
+    if first in todo and second not in todo:
+        todo.insert(todo.index(first) + 1, second)
+
+
+def _waits_for_systemd(backend: Backend, host: Host) -> bool:
+    """Whether an engine is still to be installed under WSL, and would not start with it."""
+    docker = backend.runtime == "docker" and not host.docker.engine and not host.docker.desktop
+    return docker and host.os.wsl and not host.os.systemd
+
+
+def _system(backend: Backend, host: Host, paths: Paths) -> list[Step]:
     """On Windows itself the way into WSL comes first: there is no other way to Linux."""
-    here, way = system.steps(host), wsl.steps(host, paths)
+    waits = _waits_for_systemd(backend, host)
+    here, way = system.steps(host), wsl.steps(host, paths, engine=waits)
     if host.os.system != "win32":
         return [*here, *way]
     return way if chain.broken(way, host) else [*way, *here]
@@ -57,7 +96,8 @@ def _hardware(backend: Backend, paths: Paths, host: Host) -> list[Step]:
     beside = [] if backend.gpu == "cpu" else [cpu.beside_gpu()]
     if backend.runtime == "venv":
         return beside
-    engine = docker_engine.steps(host, paths)
+    waits = _waits_for_systemd(backend, host)
+    engine = [] if waits else docker_engine.steps(host, paths)
     if backend.gpu == "cuda":
         image = backend.get("IMAGE")
         card, passage = nvidia.card(host, image), nvidia.containers(host, paths, image)

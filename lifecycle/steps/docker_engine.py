@@ -7,7 +7,7 @@ from lifecycle.backend import nearest
 from lifecycle.errors import ConfigError, NotSupported
 from lifecycle.host import DOCKER_DESKTOP, DOCKER_SOCKET, Docker, Host
 from lifecycle.paths import Paths
-from lifecycle.step import Action, Command, Step
+from lifecycle.step import Action, Command, Step, not_read
 from lifecycle.steps import chain, docker_access, docker_packages, system, wsl
 from lifecycle.steps.root import as_root
 
@@ -122,7 +122,8 @@ def _unread() -> Step:
     return Step(
         name=ANSWERS,
         missing=silent,
-        fix="Look again: inv doctor. Does it stay so, see what hangs: docker version",
+        fix="Look again: inv doctor. If it stays so, see what hangs: docker version",
+        unread=not_read("docker"),
     )
 
 

@@ -7,9 +7,11 @@ from lifecycle.errors import LifecycleError
 from lifecycle.host import Host
 from lifecycle.step import Step
 
-OK, ADVICE, WORK, PERSON = "ok", "advice", "todo", "person"
-"""What is so, what would be better, what a command of ours does, what needs a person."""
-ORDER = (PERSON, WORK, ADVICE, OK)
+OK, ADVICE, WORK, PERSON, UNREAD = "ok", "advice", "todo", "person", "unread"
+"""What is so, what would be better, what a command of ours does, what needs a person, and what nobody
+could ask."""
+ORDER = (PERSON, UNREAD, WORK, ADVICE, OK)
+AGAIN = "Look again: inv doctor"
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Finding:
     """One line of the doctor's table.
 
     Args:
-        state: one of `OK`, `ADVICE`, `WORK`, `PERSON`.
+        state: one of `OK`, `ADVICE`, `WORK`, `PERSON`, `UNREAD`.
         detail: what is there, or why the state is not reached.
         fix: the one thing to type or do next; "" when nothing is.
     """
@@ -44,7 +46,15 @@ def ready(findings: Iterable[Finding]) -> bool:
     return not any(one.state == PERSON for one in findings)
 
 
+def known(findings: Iterable[Finding]) -> bool:
+    """Whether all of it could be asked."""
+    return not any(one.state == UNREAD for one in findings)
+
+
 def _examine(step: Step, host: Host) -> Finding:
+    unread = step.unread(host)
+    if unread:
+        return Finding(step.name, UNREAD, unread, AGAIN)
     try:
         why = step.missing(host)
     except LifecycleError as error:  # A processor no table knows, for example.

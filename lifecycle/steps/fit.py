@@ -11,7 +11,7 @@ from lifecycle.models import figures
 from lifecycle.models.figures import Loaded
 from lifecycle.planner import fit
 from lifecycle.planner.fit import Card, Plan, Wanted
-from lifecycle.step import Step
+from lifecycle.step import Step, not_read
 from lifecycle.steps import amd, extra_arguments, serve_arguments
 from lifecycle.steps.extra_arguments import number
 
@@ -43,6 +43,7 @@ def steps(backend: Backend, *, measured: int | None = None) -> list[Step]:
             "inv models\nTo try all the same, add --force.",
             failure=ModelUnavailable,
             phase="plan",
+            unread=not_read("backend"),
         )
     ]
 

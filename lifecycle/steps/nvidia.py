@@ -6,7 +6,7 @@ from dataclasses import replace
 from lifecycle import tables
 from lifecycle.host import GIB, Gpu, Host
 from lifecycle.paths import Paths
-from lifecycle.step import Step
+from lifecycle.step import Step, not_read
 from lifecycle.steps import chain, cuda_toolkit, docker_engine, nvidia_containers, system, wsl
 from lifecycle.steps.nvidia_containers import BY
 from lifecycle.steps.root import as_root
@@ -140,6 +140,7 @@ def _remover(misplaced: list[str]) -> str:
 def _answers(host: Host) -> Step:
     return Step(
         name="an NVIDIA card answers",
+        unread=not_read("nvidia"),
         missing=_silent,
         fix=_way_to_a_card(host),
         found=lambda now: (

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from lifecycle.host import GIB, Host
 from lifecycle.step import PullImage, Step
+from lifecycle.steps import disk
 from lifecycle.tables.serving import by_tag
 
 
@@ -45,17 +46,18 @@ def absent(wanted: str, here: frozenset[str]) -> str:
 
 def _room(wanted: str, gib: float) -> Step:
     def missing(now: Host) -> str:
-        free, here = now.docker.free, not absent(wanted, now.docker.images)
+        here = not absent(wanted, now.docker.images)
+        folder = now.docker.folder or "the folder of the Docker Engine"
+        free, where = disk.least(now, now.docker.free, folder)
         # Where Docker Desktop or an engine elsewhere keeps images is not for us to see.
-        if here or not free or free >= gib * GIB:
+        if here or not now.docker.free or free >= gib * GIB:
             return ""
-        where = now.docker.folder or "the folder of the Docker Engine"
         return f"{by_tag(wanted)} needs {gib:.0f} GiB in {where}, {free / GIB:.1f} GiB are free"
 
     return Step(
         name="there is disk for the image",
         missing=missing,
-        found=lambda now: f"{now.docker.free / GIB:.0f} GiB are free" if now.docker.free else "",
+        found=lambda now: disk.told(now, now.docker.free) if now.docker.free else "",
         fix="See what takes it: docker system df. Images no container uses go with docker image "
         "prune --all. Or move Docker's folder to a larger disk: data-root in "
         "/etc/docker/daemon.json.",

@@ -8,7 +8,7 @@ from lifecycle.keys import SHAPING
 from lifecycle.paths import Paths
 from lifecycle.planner.fit import Plan
 from lifecycle.runtimes import launch
-from lifecycle.step import Action, AwaitReady, Step, StopServer
+from lifecycle.step import Action, AwaitReady, Step, StopServer, not_read
 from lifecycle.steps import cpu, docker, fit, libraries, serve_arguments, venv, weights
 from lifecycle.steps.venv import Tools
 
@@ -105,6 +105,7 @@ def start(
             missing=lambda now: _taken(backend, now),
             fix=f"Stop that program, or give this backend another port: PORT= in "
             f"env/{backend.name}.env.",
+            unread=not_read("backend"),
         ),
         Step(
             name=f"{backend.served_name} answers at {backend.url}/v1",
@@ -116,6 +117,7 @@ def start(
             actions=(*begin, ready),
             fix=f"Look at its log: inv logs --gpu {backend.name}",
             phase="start",
+            unread=not_read("backend"),
         ),
     ]
 

@@ -18,6 +18,10 @@ WHY_WINDOWS = (
     "Under WSL the Windows side is the better one: Tailscale's own advice (tailscale#7346); inside "
     "WSL large packets get lost (tailscale#4833), and the tailnet ends whenever WSL stops."
 )
+UNATTENDED = "--unattended"
+"""Or Windows leaves the tailnet at every log-out, and is not in it before the next log-on:
+https://github.com/tailscale/tailscale/blob/main/cmd/tailscale/cli/up.go (tailscale#3186).
+"""
 APPROVE = "Approve this machine: https://login.tailscale.com/admin/machines"
 KEYRING = "/usr/share/keyrings/tailscale-archive-keyring.gpg"
 LOG = "/var/log/tailscaled.log"
@@ -81,18 +85,20 @@ def _joinon_windows(host: Host, paths: Paths) -> tuple[Action, ...]:
     side = host.tailscale.windows
     if side.state == "NeedsMachineAuth":
         return ()
+    # Bare, `up` changes no setting; with one flag it would ask for all the others.
+    unattended = (side.program, "set", UNATTENDED)
     if side.state == "Stopped":
-        return (Command((side.program, "up"), limit=120),)
+        return (Command((side.program, "up"), limit=120), Command(unattended, limit=60))
     if host.tailscale.key and host.os.wsl:
         return (_key_to_windows(side.program, paths),)
-    return (Command((side.program, "up", "--timeout=10m"), attached=True),)
+    return (Command((side.program, "up", UNATTENDED, "--timeout=10m"), attached=True),)
 
 
 def _key_to_windows(program: str, paths: Paths) -> Command:
     """Windows programs know no /dev/stdin: a file of our own, gone whatever happens."""
     script = (
         'umask 077; file=$(mktemp) && trap "rm -f \\"\\$file\\"" EXIT INT TERM && '
-        f'{_key(paths)} > "$file" && "$1" up '
+        f'{_key(paths)} > "$file" && "$1" up {UNATTENDED} '
         '--auth-key="file:$(wslpath -w "$file")" --timeout=60s'
     )
     return Command(("sh", "-c", script, "sh", program), limit=120)

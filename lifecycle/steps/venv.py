@@ -9,7 +9,7 @@ from lifecycle.backend import Backend
 from lifecycle.host import GIB, Host, Launch
 from lifecycle.paths import Paths
 from lifecycle.runtimes import guard, launch, venv
-from lifecycle.step import Action, Command, Remove, Step, WriteFile
+from lifecycle.step import Action, Command, Remove, Step, WriteFile, not_read
 from lifecycle.steps import disk, serve_arguments, venv_cuda
 from lifecycle.tables.locked import Locked
 from lifecycle.tables.serving import Engine
@@ -59,6 +59,7 @@ def install(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[St
             actions=_installation(engine, paths.engine(engine.name), tools),
             fix=f"Remove {paths.engine(engine.name)} and run the same again.",
             phase="install",
+            unread=not_read("backend"),
         ),
     ]
 

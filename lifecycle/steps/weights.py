@@ -9,7 +9,7 @@ from lifecycle.host import Host
 from lifecycle.models import convert_gguf, source
 from lifecycle.models.source import Source
 from lifecycle.paths import Paths
-from lifecycle.step import Action, AskHub, Command, Remove, SeedModel, Step, WriteFile
+from lifecycle.step import Action, AskHub, Command, Remove, SeedModel, Step, WriteFile, not_read
 from lifecycle.steps import disk, fit
 from lifecycle.steps.venv import Tools
 from lifecycle.tables.serving import Engine, PackagedModel
@@ -30,6 +30,7 @@ def packaged(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[S
             actions=_conversion(model, paths, tools, engine),
             fix=f"Remove {paths.models / model.name} and run the same again.",
             phase="model",
+            unread=not_read("backend"),
         ),
     ]
 
@@ -53,6 +54,7 @@ def known(backend: Backend, host: Host) -> list[Step]:
             ),
             actions=(AskHub(hub.repo, hub.revision),),
             phase="plan",
+            unread=not_read("backend"),
         )
     ]
 
@@ -73,6 +75,7 @@ def present(backend: Backend, host: Host) -> list[Step]:
         phase="model",
         failure=ModelUnavailable,
         by=f"inv seed-models --gpu {backend.name}" if actions else "",
+        unread=not_read("backend"),
     )
     return [step]
 

@@ -19,12 +19,16 @@ from lifecycle.tables.versions import numbers
 REBOOT = f"Restart Windows, then run the same again: {BY}"
 
 
-def steps(host: Host, paths: Paths) -> list[Step]:
-    """What a server needs of WSL; nothing on plain Linux."""
-    del paths
+def steps(host: Host, paths: Paths, *, engine: bool = False) -> list[Step]:
+    """What a server needs of WSL; nothing on plain Linux.
+
+    Args:
+        engine: a Docker Engine is to be installed here, which systemd starts with the distribution.
+    """
     if host.os.wsl:
         below = inside(host)
-        rest = [_current(host), _systemd(host), *_advice(host)]
+        systemd = _systemd_first(host, paths) if engine else _systemd(host)
+        rest = [_current(host), systemd, *_advice(host)]
         return [*chain.known(below, host), _interop(host), *_after(below, rest, host)]
     if host.os.system == "win32":
         name = target(host, "")
@@ -254,10 +258,21 @@ def _systemd(host: Host) -> Step:
     return step if wsl_settings.systemd_asked(host) else replace(step, fix=BY)
 
 
+def _systemd_first(host: Host, paths: Paths) -> Step:
+    """In the way: first it is asked for, which our command does, then it takes a restart."""
+    step = wsl_settings.systemd(host)
+    if wsl_settings.systemd_asked(host):
+        return step
+    asked = wsl_settings.systemd_wanted(host, paths, host.wsl.distribution)
+    return replace(step, actions=asked.actions, by=BY)
+
+
 def _advice(host: Host) -> list[Step]:
+    # From Windows the settings have a step of their own; from inside our command changes them, too.
+    ours = wsl_settings.settings(host).actions if host.os.wsl else ()
+    settings = (wsl_settings.stays_up(host), wsl_settings.memory(host))
     return [
-        wsl_settings.stays_up(host),
-        wsl_settings.memory(host),
+        *(replace(one, actions=ours, by=BY) if one.fix == BY else one for one in settings),
         Step(
             name="Windows reaches the servers in WSL",
             missing=_cut_off,

@@ -22,6 +22,8 @@ SIZE = re.compile(r"(\d+)([KMGT]?)B?")
 
 https://github.com/microsoft/WSL/blob/master/src/shared/inc/stringshared.h (ParseMemorySize)
 """
+STAYS_UP = "the distribution stays up without a window"
+MEMORY = "WSL may use enough of the RAM"
 UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": GIB, "T": 1024 * GIB}
 
 
@@ -55,7 +57,7 @@ def stays_up(host: Host) -> Step:
     """The distribution does not stop when its last window is closed."""
     idle = {row.key: row.value for row in tables.wsl.settings()}
     return Step(
-        name="the distribution stays up without a window",
+        name=STAYS_UP,
         missing=lambda now: "; ".join(_short_lived(now)),
         fix=BY
         if host.windows.home
@@ -69,7 +71,7 @@ def memory(host: Host) -> Step:
     """The virtual machine has its share of Windows' RAM."""
     ours = host.windows.home and "wsl2.memory" in _wanted(host)
     return Step(
-        name="WSL may use enough of the RAM",
+        name=MEMORY,
         missing=lambda now: _starved(now) or _unread(now),
         fix=BY if ours else _larger(host),
         found=_share,

@@ -9,10 +9,12 @@ from typing import TypeVar
 
 import pytest
 
+from lifecycle import backend as backends
 from lifecycle import recording
 from lifecycle.machine import LIMIT, Replay, run_key
+from lifecycle.paths import ROOT
 from lifecycle.shell import Output
-from lifecycle.steps import findings
+from lifecycle.steps import checkup, findings
 from lifecycle.steps.findings import ADVICE, OK, PERSON, WORK
 from tests.unit import recorded
 from tests.unit.recorded import FOLDER, NAMES, asked_with, findings_of, machine
@@ -123,7 +125,7 @@ DECISIVE = {
     "wsl2-tailscale-both": (ADVICE, "Windows alone holds the tailnet", "Leave it here: sudo"),
     "wsl2-tailscale-inside": (ADVICE, "large packets", "1280"),
     "wsl2-tailscale-stopped": (ADVICE, "through a tailnet", "switched off"),
-    "wsl2-without-systemd": (ADVICE, "systemd runs", "inv setup.wsl"),
+    "wsl2-without-systemd": (WORK, "systemd runs", "inv setup.wsl"),
     "wsl2-wslconfig-8gb": (ADVICE, "WSL may use enough of the RAM", "cannot read memory=8gb"),
 }  # fmt: skip
 UNASKED = (
@@ -138,6 +140,7 @@ UNASKED = (
     ("wsl2-interop-off", "reserved by Windows"),
     ("wsl2-interop-off", "tailnet"),
     ("wsl2-kernel-too-old", "NVIDIA"),
+    ("wsl2-without-systemd", "Docker Engine"),
 )
 
 FORESEEN = (
@@ -259,6 +262,31 @@ def test_a_command_that_the_doctor_names_is_not_stopped_at_once(name: str) -> No
         if f"inv {command}" in named:
             assert first is not None
             assert first.actions, f"inv {command} stops: {first.name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "commands"),
+    [
+        ("wsl2-4090-bare", ["inv setup.docker", "inv setup.cuda", "inv up --gpu 4090"]),
+        ("native-4090-no-toolkit", ["inv setup.cuda", "inv up --gpu 4090"]),
+        ("native-4090-healthy", ["inv up --gpu 4090"]),
+        # An engine would have to be started by hand as long as systemd does not run.
+        (
+            "wsl2-without-systemd",
+            ["inv setup.wsl", "inv setup.docker", "inv setup.cuda", "inv up --gpu 4090"],
+        ),
+        ("wsl2-7900xtx-bare", ["inv setup.rocm", "inv setup.docker", "inv up --gpu 7900xtx"]),
+        # The server needs neither rocminfo nor a new login.
+        ("native-7900xtx-bare", ["inv setup.docker", "inv up --gpu 7900xtx"]),
+        ("native-7900xtx-not-in-render", ["inv up --gpu 7900xtx"]),
+        ("windows-11-no-wsl", ["inv setup.wsl"]),
+    ],
+)
+def test_every_command_is_named_in_its_order(name: str, commands: list[str]) -> None:
+    kind, seen, steps = recorded.plan(machine(name), asked_with(name))
+    found = findings.urgent_first(findings.examine(steps, seen))
+    backend = backends.load(kind, ROOT, {})
+    assert checkup.commands(found, backend, seen) == commands
 
 
 @pytest.mark.parametrize(("name", "part"), UNASKED)

@@ -213,3 +213,22 @@ def test_versions_in_any_language(text: str, version: str) -> None:
 def test_on_plain_linux_no_process_is_started() -> None:
     # Unit tests may start none: this would fail if it tried.
     assert wsl.look(Here(Shell()), Os("linux"), Windows()) == Wsl()
+
+
+@pytest.mark.parametrize(
+    ("path", "drive"),
+    [
+        (r"C:\Users\user\AppData\Local\wsl\{a}", "C:"),
+        (r"\\?\D:\wsl\Ubuntu", "D:"),
+        ("e:\\wsl", "E:"),
+        (r"\\server\share", "C:"),
+        ("", "C:"),
+    ],
+)
+def test_the_drive_of_a_distributions_disk(path: str, drive: str) -> None:
+    keys = {
+        "one": {"DistributionName": "other", "BasePath": "X:\\wsl"},
+        "two": {"DistributionName": "Ubuntu-24.04", "BasePath": path},
+    }
+    assert wsl.drive_of("Ubuntu-24.04", keys) == drive
+    assert wsl.drive_of("gone", {}) == "C:"

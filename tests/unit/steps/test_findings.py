@@ -4,10 +4,10 @@ import dataclasses
 
 from lifecycle.errors import NotSupported
 from lifecycle.host import Host
-from lifecycle.step import Remove, Step
+from lifecycle.step import Remove, Step, not_read
 from lifecycle.steps import findings
 from lifecycle.steps.findings import ADVICE, OK, PERSON, WORK, Finding
-from tests.unit.given import PATHS
+from tests.unit.given import PATHS, host
 
 HOST = Host()
 REACHED = Step("so", lambda _: "", found=lambda _: "version 3")
@@ -52,3 +52,20 @@ def test_a_step_that_refuses_is_a_line_for_a_person() -> None:
     assert findings.examine([Step("a processor", refuse)], HOST) == [
         Finding("a processor", PERSON, "not known\nknown: x86_64", "take another")
     ]
+
+
+def test_what_could_not_be_asked_is_neither_fine_nor_a_persons() -> None:
+    # A doctor said "not read backend: no answer in 0.43 s", and below it "ok - the model is here".
+    fine = Step("the model is here", lambda _: "", unread=not_read("backend"))
+    broken = Step("Docker answers", lambda _: "silent", unread=not_read("docker"))
+    late = host(unread={"backend": "no answer in 0.43 s", "docker": "no answer in 0.25 s"})
+    found = findings.examine([fine, broken], late)
+    assert [(one.state, one.detail) for one in found] == [
+        (findings.UNREAD, "no answer in 0.43 s"),
+        (findings.UNREAD, "no answer in 0.25 s"),
+    ]
+    assert all(one.fix == "Look again: inv doctor" for one in found)
+    assert (findings.ready(found), findings.known(found)) == (True, False)
+    read = findings.examine([fine, broken], host())
+    assert [one.state for one in read] == [findings.OK, findings.PERSON]
+    assert findings.known(read)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from lifecycle import tables
-from lifecycle.host import GIB, Docker, Host
+from lifecycle.host import GIB, Docker, Host, Os, Windows
 from lifecycle.step import PullImage
 from lifecycle.steps import pull
 from tests.unit.given import host, missing
@@ -48,3 +48,16 @@ def test_one_that_does_as_well_is_enough() -> None:
     for here, found in ((f"a/b@sha256:{'a' * 64}", "a/b:2"), ("a/b:0", "a/b:0")):
         assert (image.missing(on(1, here)), image.found(on(1, here))) == ("", found)
     assert image.missing(on(1, f"a/b@sha256:{'b' * 64}"))
+
+
+def test_the_room_for_an_image_is_that_of_windows_drive_too() -> None:
+    wide = dataclasses.replace(
+        on(400),
+        os=Os("linux", "x86_64", wsl=True),
+        windows=Windows(reached=True, disk=8 * GIB, drive="C:"),
+    )
+    room = pull.steps(WANTED, ROW.disk_gib)[0]
+    assert room.missing(wide) == (
+        f"{WANTED} needs 25 GiB in /var/lib/docker, which lies on Windows' C:, 8.0 GiB are free"
+    )
+    assert room.found(wide) == "8 GiB are free on Windows' C:"

@@ -249,7 +249,13 @@ def test_a_person_logs_in_on_windows_from_here() -> None:
     (login,) = of(
         "Windows is in a tailnet", on(WSL, windows=Tailnet(EXE, state="NeedsLogin"))
     ).actions
-    assert login == Command((EXE, "up", "--timeout=10m"), attached=True)
+    # Without --unattended Windows leaves the tailnet at every log-out (tailscale#3186).
+    assert login == Command((EXE, "up", "--unattended", "--timeout=10m"), attached=True)
+    plan = of("Windows is in a tailnet", on(WSL, windows=Tailnet(EXE, state="Stopped")))
+    assert [action.argv[1:] for action in plan.actions if isinstance(action, Command)] == [
+        ("up",),
+        ("set", "--unattended"),
+    ]
 
 
 def test_windows_gets_the_key_in_a_file_that_is_taken_away() -> None:
@@ -258,6 +264,7 @@ def test_windows_gets_the_key_in_a_file_that_is_taken_away() -> None:
     assert isinstance(login, Command)
     assert login.argv[-1] == EXE
     script = login.argv[2]
+    assert "up --unattended --auth-key=" in script
     assert (
         script.index("umask 077")
         < script.index("mktemp")
