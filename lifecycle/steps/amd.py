@@ -203,7 +203,7 @@ def _kernel() -> Step:
     return Step(
         name="the kernel offers the card for computing",
         missing=_no_kfd,
-        fix="Load its driver: sudo modprobe amdgpu. Does that fail, install a newer kernel; in a "
+        fix="Load its driver: sudo modprobe amdgpu. If that fails, install a newer kernel; in a "
         "virtual machine pass the card through to it.",
         found=lambda now: f"/dev/kfd, {', '.join(now.amd.render)}",
     )

@@ -178,7 +178,7 @@ def _way_to_a_card(host: Host) -> str:
         return known.wsl if host.os.wsl else known.linux
     if host.os.wsl and _of_windows(host):
         return (
-            "In Windows: wsl --update; then: wsl --shutdown. Does it stay so, install the current "
+            "In Windows: wsl --update; then: wsl --shutdown. If it stays so, install the current "
             f"driver there: {DRIVERS}"
         )
     if host.os.wsl or host.os.system == "win32":

@@ -9,10 +9,11 @@ from rich.console import Console
 
 from lifecycle import report
 from lifecycle.errors import HostNotReady
-from lifecycle.host import GIB, Server
+from lifecycle.host import GIB, Cpu, Host, Memory, Os, Server, Windows
 from lifecycle.layers import Pull
 from lifecycle.report import terminal
 from lifecycle.step import Step
+from lifecycle.steps.findings import UNREAD, Finding
 from tests.unit.given import KEY, backend, running
 
 Captured = pytest.CaptureFixture[str]
@@ -218,3 +219,33 @@ def test_bars_show_every_layer_that_fits_the_terminal(monkeypatch: pytest.Monkey
     shown = screen.file.getvalue()  # type: ignore[attr-defined]
     assert "fetching, 10.0 MB" in shown
     assert "0 of 20 layers, 15.0 MB of at least 30.0 MB" in shown
+
+
+@pytest.mark.parametrize(
+    ("on", "head"),
+    [
+        (
+            Host(os=Os("win32", name="Windows 11"), windows=Windows(memory=64 * GIB)),
+            "Windows 11, 64 GiB RAM, no graphics card",
+        ),
+        (Host(os=Os("win32", name="Windows 11")), "Windows 11, no graphics card"),
+        (
+            Host(Os("linux", name="Debian"), cpu=Cpu("", (0, 1)), memory=Memory(16 * GIB)),
+            "Debian, 2 cores, 16 GiB RAM, no graphics card",
+        ),
+    ],
+)
+def test_a_machine_is_described_by_what_is_known_of_it(
+    capsys: Captured, on: Host, head: str
+) -> None:
+    report.checkup(backend(), on, [], startable=True)
+    assert capsys.readouterr().out.startswith(head)
+
+
+def test_a_doctor_that_could_not_ask_does_not_say_that_all_is_ready(capsys: Captured) -> None:
+    late = Finding("the model is here", UNREAD, "no answer in 0.43 s", "Look again: inv doctor")
+    report.checkup(backend(), Host(os=Os("linux", name="Debian")), [late], startable=True)
+    said = capsys.readouterr().out
+    assert "All is ready" not in said
+    assert "What is marked ? did not answer in time. Look again: inv doctor" in said
+    assert "?" in said.splitlines()[3]
