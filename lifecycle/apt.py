@@ -17,7 +17,7 @@ LOCK_SECONDS = 600
 """How long a lock of somebody else's is waited for: unattended-upgrades takes minutes."""
 PAUSE_SECONDS = 2
 ENGLISH = {"LC_ALL": "C"}
-"""sudo lets it through (env_check of sudoers(5)), so that what is read below is never translated."""
+"""What is read below must not be translated. sudo lets it through: env_check of sudoers(5)."""
 HELD = re.compile(
     r"Could not get lock (?P<file>[^ ]+?)\.? It is held by process (?P<pid>\d+) \((?P<name>[^)]*)\)"
     r"|locked by another process with pid (?P<only_pid>\d+)"
@@ -44,7 +44,10 @@ def run(
         held = HELD.search(line)
         if held and holder(held) not in told:
             told.add(holder(held))
-            tell(f"apt is in use by {holder(held)}: waiting, for {LOCK_SECONDS // 60} minutes at most")
+            tell(
+                f"apt is in use by {holder(held)}: "
+                f"waiting, for {LOCK_SECONDS // 60} minutes at most"
+            )
         on_line(line)
 
     while True:

@@ -121,8 +121,7 @@ class Runner:
             case PullImage(reference, instead):
                 from lifecycle import engine
 
-                show, tell = self._display.pulling, self._display.tell
-                engine.pull_first((reference, *instead), show, tell)
+                engine.pull_first((reference, *instead), self._display.pulling, self._display.tell)
             case AskHub(repo, revision):
                 from lifecycle.models import figures
 

@@ -170,7 +170,9 @@ def _set_up(context: Context, seen: "Examination", *, ask: bool, yes: bool) -> "
             fix = f"{stop.fix}\n{AGAIN}" if stop.fix else AGAIN
             unread = stop.state == UNREAD
             what = "this could not be asked" if unread else "this needs you"
-            raise HostNotReady(f"{what}: {stop.name}", why=stop.detail, fix=AGAIN if unread else fix)
+            raise HostNotReady(
+                f"{what}: {stop.name}", why=stop.detail, fix=AGAIN if unread else fix
+            )
         report.line(f"To do: {stop.name}.\n{stop.by} does it, with these commands:\n")
         _perform(Context(Config({"run": {"dry": True}})), stop.by)
         done.append(stop.by)
@@ -201,7 +203,7 @@ def _in_the_way(seen: "Examination", passed: Iterable[str]) -> "Finding | None":
 
 
 def _ends_the_server(one: "Finding") -> bool:
-    """What would be better, and without which no server stays: WSL stops 15 s after its last window,
+    """What would be better, and without which no server stays: WSL ends 15 s after its last window,
     and a model that does not fit into its RAM is killed while it loads.
 
     A size that the person chose is left alone: no command of ours changes that one.

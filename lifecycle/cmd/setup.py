@@ -37,7 +37,9 @@ def docker(context: Context, source: str = "", replay: str = "") -> None:
     carry_out(context, lambda host, paths: docker_engine.setup(host, paths, source), replay)
 
 
-@command(help={"toolkit": "also the CUDA toolkit (nvcc); servers start without it", "replay": REPLAY})
+@command(
+    help={"toolkit": "also the CUDA toolkit (nvcc); servers start without it", "replay": REPLAY}
+)
 def cuda(context: Context, *, toolkit: bool = False, replay: str = "") -> None:
     """Let containers see NVIDIA cards; never a display driver inside WSL."""
     from lifecycle.cmd import choose

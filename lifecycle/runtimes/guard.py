@@ -29,7 +29,9 @@ def main(folder: Path, command: list[str]) -> int:
     (folder / SESSION).write_text(session())
     print(f"=== start {number} at {time.strftime('%Y-%m-%d %H:%M:%S')} ===", flush=True)
     server = subprocess.Popen(
-        command, env=with_own_programs(os.environ), preexec_fn=lambda: die_with_parent(signal.SIGKILL)
+        command,
+        env=with_own_programs(os.environ),
+        preexec_fn=lambda: die_with_parent(signal.SIGKILL),
     )
     asked: list[int] = []
 

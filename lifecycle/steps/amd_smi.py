@@ -18,7 +18,7 @@ def steps(plan: Plan) -> list[Step]:
             missing=lambda now: (
                 ""
                 if now.amd.smi
-                else "without it vLLM cannot ask for the card's name, as it does for mixtures of experts"
+                else "without it vLLM cannot learn the card's name, as mixtures of experts need"
             ),
             actions=(
                 Download(package.url, file, package.sha256),

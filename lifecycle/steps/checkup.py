@@ -26,6 +26,7 @@ from lifecycle.steps import (
     system,
     tailscale,
     wsl,
+    wsl_settings,
 )
 from lifecycle.steps.findings import Finding
 from lifecycle.steps.venv import Tools
@@ -57,8 +58,8 @@ def commands(found: Iterable[Finding], backend: Backend, host: Host) -> list[str
     """
     found = list(found)
     todo = list(dict.fromkeys(one.by for one in found if one.state == findings.WORK))
-    if _waits_for_systemd(backend, host) and wsl.BY in todo:
-        _after(todo, wsl.BY, docker_engine.BY)
+    if _waits_for_systemd(backend, host) and wsl_settings.BY in todo:
+        _after(todo, wsl_settings.BY, docker_engine.BY)
     if backend.gpu == "cuda" and backend.runtime == "docker" and host.nvidia.gpus:
         _after(todo, docker_engine.BY, nvidia_containers.BY)
     up = f"inv up --gpu {backend.name}"

@@ -36,8 +36,8 @@ def room(where: str, need: int, what: str, *, unless: bool = False) -> Step:
 def least(host: Host, free: int, place: str) -> tuple[int, str]:
     """What can be written to a disk of this system's, in bytes, and where the limit is.
 
-    Under WSL the disk is a file (ext4.vhdx) that grows on a drive of Windows', up to 1 TB, and never
-    shrinks: Linux counts as free what that drive may not have.
+    Under WSL the disk is a file (ext4.vhdx) that grows on a drive of Windows', up to 1 TB, and
+    never shrinks: Linux counts as free what that drive may not have.
     https://learn.microsoft.com/windows/wsl/disk-space
     """
     if _grows(host, free):

@@ -8,8 +8,8 @@ from lifecycle.host import Host
 from lifecycle.step import Step
 
 OK, ADVICE, WORK, PERSON, UNREAD = "ok", "advice", "todo", "person", "unread"
-"""What is so, what would be better, what a command of ours does, what needs a person, and what nobody
-could ask."""
+"""What is so, what would be better, what a command of ours does, what needs a person, and what
+could not be asked."""
 ORDER = (PERSON, UNREAD, WORK, ADVICE, OK)
 AGAIN = "Look again: inv doctor"
 

@@ -19,7 +19,7 @@ def reference(backend: Backend, host: Host) -> str:
 
 
 def instead(backend: Backend, host: Host) -> list[str]:
-    """What to pull where the registry has not that one; nothing for an image that a person chose."""
+    """What to pull where the registry does not have it; nothing for an image a person chose."""
     if backend.get("IMAGE"):
         return []
     return [row.pinned for row in choice(backend.gpu, host)[1:] if row.fetchable]

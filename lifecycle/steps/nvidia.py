@@ -241,8 +241,8 @@ def _without_kernels(now: Host, cuda: Cuda, image: str = "the image") -> str:
     # Unreadable is not too old; vLLM itself says so.
     if arch and arch > tables.versions.numbers(cuda.newest_arch):
         return (
-            f"{by_tag(image)} is built for CUDA {cuda.version}, which has no kernels for {gpu.name} "
-            f"(compute capability {gpu.arch})"
+            f"{by_tag(image)} is built for CUDA {cuda.version}, which has no kernels for "
+            f"{gpu.name} (compute capability {gpu.arch})"
         )
     return ""
 
@@ -253,7 +253,9 @@ def _driver(host: Host, image: str) -> Step:
         name="the driver runs the image's CUDA",
         missing=lambda now: _too_old(now, cuda, image) if cuda else "",
         fix=_ways_out(host, cuda) if cuda else "",
-        found=lambda now: _enough(now, cuda) if cuda else f"the CUDA of {by_tag(image)} is not known",
+        found=lambda now: (
+            _enough(now, cuda) if cuda else f"the CUDA of {by_tag(image)} is not known"
+        ),
     )
 
 
@@ -268,8 +270,8 @@ def _too_old(now: Host, cuda: Cuda, image: str) -> str:
         return ""
     limit = f" (up to CUDA {now.nvidia.cuda})" if now.nvidia.cuda else ""
     return (
-        f"driver {now.nvidia.driver}{limit}; {by_tag(image)} is built for CUDA {cuda.version} and needs "
-        f"driver {cuda.driver} or newer"
+        f"driver {now.nvidia.driver}{limit}; {by_tag(image)} is built for CUDA {cuda.version} "
+        f"and needs driver {cuda.driver} or newer"
     )
 
 

@@ -102,6 +102,7 @@ def _kept_fresh(host: Host) -> bool:
 
 def _stays(host: Host) -> Step:
     """The card stays with a running container, whatever is upgraded beside it."""
+
     def missing(now: Host) -> str:
         hooked = now.os.systemd and RUNTIME in now.docker.runtimes and not by_description(now)
         return (
@@ -114,8 +115,8 @@ def _stays(host: Host) -> Step:
     return Step(
         name="a running server keeps the card when systemd reloads",
         missing=missing,
-        fix=f"To have it by its description (CDI) instead: {_towards_cdi(host)}. Till then, if a server "
-        "loses its card: inv restart",
+        fix=f"To have it by its description (CDI) instead: {_towards_cdi(host)}. Till then, if a "
+        "server loses its card: inv restart",
         found=lambda now: "it has it by its description (CDI)" if by_description(now) else "",
         advice=True,
     )

@@ -149,8 +149,8 @@ def _own_engine(host: Host) -> Step:
     return Step(
         name="the engine sees this system's files and devices",
         missing=lambda now: (
-            f"Docker Desktop's engine runs in a {where} of its own, which has neither ROCm's bridge "
-            "nor AMD's devices"
+            f"Docker Desktop's engine runs in a {where} of its own, which has neither ROCm's "
+            "bridge nor AMD's devices"
             if now.docker.desktop
             else ""
         ),

@@ -1,8 +1,8 @@
 """Steps of a CUDA server without a container: its driver, and what is compiled at its start.
 
 The wheels bring CUDA itself, and no toolkit where FlashInfer looks for one: what it would compile
-for the card is switched off (`cuda-venv-sampler` of `data/known_issues.toml`). Triton compiles small
-programs in C when a server starts.
+for the card is switched off (`cuda-venv-sampler` of `data/known_issues.toml`). Triton compiles
+small programs in C when a server starts.
 """
 
 from lifecycle import tables

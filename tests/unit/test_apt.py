@@ -1,12 +1,14 @@
 """apt's locks: whom we wait for, for how long, and what was cut off before."""
 
 import re
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
 from lifecycle import apt
 from lifecycle.errors import CommandFailed
-from lifecycle.shell import Shell
+from lifecycle.shell import Shell, nothing
 from lifecycle.step import Command
 
 UPDATE = Command(("sudo", "apt-get", "update", "-q"), in_turn=True)
@@ -15,7 +17,8 @@ LISTS = (
     "E: Unable to lock directory /var/lib/apt/lists/"
 )
 FRONTEND = (
-    "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 99 (unattended-upgr)\n"
+    "E: Could not get lock /var/lib/dpkg/lock-frontend. "
+    "It is held by process 99 (unattended-upgr)\n"
     "E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), is another process "
     "using it?"
 )
@@ -23,7 +26,8 @@ OLD = "E: Could not get lock /var/lib/apt/lists/lock - open (11: Resource tempor
 DPKG = "dpkg: error: dpkg frontend lock was locked by another process with pid 4711"
 CLOSED = "E: Could not open lock file /var/lib/apt/lists/lock - open (13: Permission denied)"
 CUT = (
-    "E: dpkg was interrupted, you must manually run 'sudo dpkg --configure -a' to correct the problem."
+    "E: dpkg was interrupted, you must manually run 'sudo dpkg --configure -a' "
+    "to correct the problem."
 )
 
 
@@ -35,7 +39,7 @@ class Busy(Shell):
         self.said = list(said)
         self.ran: list[Command] = []
 
-    def run(self, command: Command, on_line=print) -> None:  # type: ignore[no-untyped-def]
+    def run(self, command: Command, on_line: Callable[[str], None] = nothing) -> None:
         self.ran.append(command)
         if self.said and "dpkg" not in command.argv:
             text = self.said.pop(0)
@@ -48,8 +52,11 @@ class Busy(Shell):
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What a person is told; time passes only where somebody sleeps."""
     clock = [0.0]
-    monkeypatch.setattr(apt.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(apt.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    monkeypatch.setattr(apt, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
     return []
 
 
@@ -84,7 +91,9 @@ def test_a_lock_that_is_never_free_ends_it_with_whom_to_wait_for(told: list[str]
     assert len(shell.ran) == apt.LOCK_SECONDS / apt.PAUSE_SECONDS + 1
 
 
-@pytest.mark.parametrize("said", [CLOSED, "E: Unable to locate package nvidia-container-toolkit", ""])
+@pytest.mark.parametrize(
+    "said", [CLOSED, "E: Unable to locate package nvidia-container-toolkit", ""]
+)
 def test_whatever_waiting_does_not_mend_is_told_at_once(said: str, told: list[str]) -> None:
     shell = Busy(said)
     with pytest.raises(CommandFailed):
@@ -101,11 +110,12 @@ def test_an_installation_that_was_cut_off_is_ended_first_and_once(
     shell = Busy(CUT)
     apt.run(shell, install, lambda _: None, told.append)
     mended = " ".join(shell.ran[1].argv)
-    assert mended == f"{'' if root else 'sudo '}env DEBIAN_FRONTEND=noninteractive dpkg --configure -a"
+    assert (
+        mended == f"{'' if root else 'sudo '}env DEBIAN_FRONTEND=noninteractive dpkg --configure -a"
+    )
     assert [one.argv for one in shell.ran] == [install.argv, shell.ran[1].argv, install.argv]
     with pytest.raises(CommandFailed):
         apt.run(Busy(CUT, CUT), install, lambda _: None, told.append)
-
 
 
 def test_it_is_read_in_english_whatever_the_language_here(told: list[str]) -> None:

@@ -46,7 +46,9 @@ def test_it_needs_nothing_but_the_standard_library() -> None:
     assert {str(name).split(".")[0] for name in plain | named} <= sys.stdlib_module_names
 
 
-@pytest.mark.parametrize(("path", "rest"), [("/usr/bin:/bin", ":/usr/bin:/bin"), ("", ""), (None, "")])
+@pytest.mark.parametrize(
+    ("path", "rest"), [("/usr/bin:/bin", ":/usr/bin:/bin"), ("", ""), (None, "")]
+)
 def test_the_server_finds_the_engines_own_programs_before_all_others(
     path: str | None, rest: str
 ) -> None:

@@ -85,7 +85,9 @@ def _add(on: State, name: str, version: str) -> None:
     if name == "nvidia-container-toolkit":
         text = NVIDIA_CTK.format(version.partition("-")[0])
         on.says(("nvidia-ctk", "--version"), text)
-    if name in {"rocm-core", "rocminfo", "rocdxg-roct", "rocdxg-amd-smi-lib"} or name.startswith("hsa-"):
+    if name in {"rocm-core", "rocminfo", "rocdxg-roct", "rocdxg-amd-smi-lib"} or name.startswith(
+        "hsa-"
+    ):
         rocm.came(on, name, version)
     docker.tools(on)
 

@@ -22,7 +22,13 @@ ELEVEN = Windows(
     adapters=(Adapter("AMD Radeon RX 7900 XTX", "32.0.23017.1001", "26.8.1"),),
 )
 GOOD_WSL = Amd(
-    agents=("gfx1100",), dxg=True, dxcore=True, rocm="7.2.1", rocdxg="1.2.2", linked=True, dids=True,
+    agents=("gfx1100",),
+    dxg=True,
+    dxcore=True,
+    rocm="7.2.1",
+    rocdxg="1.2.2",
+    linked=True,
+    dids=True,
     smi=True,
 )
 LEGACY = Amd(agents=("gfx1100",), dxg=True, dxcore=True, rocm="6.4.2")

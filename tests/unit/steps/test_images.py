@@ -11,7 +11,8 @@ from tests.unit.given import LOCAL_IMAGE, backend, host
 from tests.unit.gpu_hosts import AMDS_IMAGE, CUDA, ROCM, RTX_4090, SERVERS, WSL, machine
 
 CUDA_13, CUDA_12 = (
-    next(row for row in tables.serving.images("cuda") if row.cuda == cuda) for cuda in ("13.0", "12.9")
+    next(row for row in tables.serving.images("cuda") if row.cuda == cuda)
+    for cuda in ("13.0", "12.9")
 )
 OFFICIAL, *_, LEGACY = tables.serving.images("rocm")
 AMDS = next(row for row in tables.serving.images("rocm") if row.reference == AMDS_IMAGE)
@@ -140,7 +141,9 @@ def test_what_an_image_starts_is_told_by_its_row_or_its_kin(image: str, kind: st
 def test_what_nobody_has_run_is_said_in_one_line(name: str) -> None:
     wanted, on = SERVERS[name]
     first = docker.notes(wanted, on)[0]
-    assert first.startswith(f"unverified: we have not run {tables.serving.by_tag(docker.image(wanted, on))} on ")
+    assert first.startswith(
+        f"unverified: we have not run {tables.serving.by_tag(docker.image(wanted, on))} on "
+    )
     assert images.card(wanted, on) in first
     assert ("WSL2" in first) == on.os.wsl
     assert "\n" not in first

@@ -154,7 +154,9 @@ def test_podman_is_told_of_the_card() -> None:
     assert found.advice
     assert str(found.actions[0]) == "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
     described = linux({"cdi": ("/etc/cdi/nvidia.yaml",)}, packages={"podman": "4.9.3"})
-    assert not any("Podman" in name for name in missing(nvidia.containers(described, PATHS), described))
+    assert not any(
+        "Podman" in name for name in missing(nvidia.containers(described, PATHS), described)
+    )
     assert not any("Podman" in one.name for one in nvidia.containers(linux(), PATHS))
 
 
@@ -216,7 +218,7 @@ BOTH = dataclasses.replace(ENGINE, engine="28.2.2", devices=frozenset({"nvidia.c
     ],
 )
 def test_the_card_comes_by_its_description_where_that_is_kept_fresh(
-    nvidias: dict[str, object], engine: Docker, system: dict[str, bool], *, by_description: bool
+    nvidias: dict[str, object], engine: Docker, system: dict[str, Any], *, by_description: bool
 ) -> None:
     on = linux(nvidias | {"verified": ""}, docker=engine, os=dataclasses.replace(UBUNTU, **system))
     assert nvidia_containers.by_description(on) is by_description
@@ -242,5 +244,7 @@ def test_a_card_that_a_reload_of_systemd_takes_away_is_told(
     assert (found.advice, found.actions) == (True, ())
     fresh = linux(FRESH, docker=BOTH)
     assert step(nvidia.containers(fresh, PATHS), "systemd reloads").missing(fresh) == ""
-    plain = linux({"toolkit": toolkit}, docker=hooked, os=dataclasses.replace(UBUNTU, systemd=False))
+    plain = linux(
+        {"toolkit": toolkit}, docker=hooked, os=dataclasses.replace(UBUNTU, systemd=False)
+    )
     assert step(nvidia.containers(plain, PATHS), "systemd reloads").missing(plain) == ""

@@ -158,7 +158,9 @@ def test_packages_that_hide_amds_libraries_go_first() -> None:
         problem="ROCk module is NOT loaded, possibly no GPU devices",
     )
     first, check = commands(wsl(found))
-    assert first.endswith("apt-get remove -q -y -o DPkg::Lock::Timeout=600 libhsa-runtime64-1 libhsakmt1")
+    assert first.endswith(
+        "apt-get remove -q -y -o DPkg::Lock::Timeout=600 libhsa-runtime64-1 libhsakmt1"
+    )
     assert check.endswith("rocminfo")
 
 
