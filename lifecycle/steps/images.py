@@ -31,7 +31,7 @@ def row(backend: Backend, host: Host) -> Image | None:
     if not named:
         return choice(backend.gpu, host)[0]
     rows = tables.serving.images(backend.gpu)
-    return next((one for one in rows if named in {one.reference, one.pinned}), None)
+    return next((one for one in rows if one.named(named)), None)
 
 
 def entrypoint(backend: Backend, host: Host) -> str:

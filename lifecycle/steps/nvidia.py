@@ -213,7 +213,7 @@ def _wsl(host: Host) -> list[Step]:
 
 
 def _new_enough_card(host: Host, image: str) -> Step:
-    cuda = tables.cuda.of_image(image)
+    cuda = _cuda_of(image)
 
     def missing(now: Host) -> str:
         return _without_kernels(now, cuda, image) if cuda else ""
@@ -247,8 +247,17 @@ def _without_kernels(now: Host, cuda: Cuda, image: str = "the image") -> str:
     return ""
 
 
+def _cuda_of(image: str) -> Cuda | None:
+    """What an image needs: by its row, which knows its digest too, else by its tag."""
+    rows = (row for row in tables.serving.images("cuda") if row.named(image))
+    row = next(rows, None)
+    if row is None:
+        return tables.cuda.of_image(image)
+    return next((one for one in tables.cuda.cudas() if one.version == row.cuda), None)
+
+
 def _driver(host: Host, image: str) -> Step:
-    cuda = tables.cuda.of_image(image)
+    cuda = _cuda_of(image)
     return Step(
         name="the driver runs the image's CUDA",
         missing=lambda now: _too_old(now, cuda, image) if cuda else "",

@@ -76,6 +76,11 @@ class Image:
         """The reference without its tag."""
         return repository(self.reference)
 
+    def named(self, reference: str) -> bool:
+        """Whether a person means this image: by its tag, its digest, or both."""
+        by_digest = f"{self.repository}@{self.digest}"
+        return reference in {self.reference, self.pinned, by_digest}
+
     @property
     def fetchable(self) -> bool:
         """Whether a registry may have it: not when it is built on the machine itself."""
@@ -83,8 +88,8 @@ class Image:
 
     def among(self, names: Iterable[str]) -> bool:
         """Whether it is one of the images of a machine, which are `name:tag` and `name@digest`."""
-        by_digest = self.pinned != self.reference
-        return (f"{self.repository}@{self.digest}" if by_digest else self.reference) in set(names)
+        known = self.pinned != self.reference
+        return (f"{self.repository}@{self.digest}" if known else self.reference) in set(names)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from lifecycle import tables
-from lifecycle.steps import docker, images, serve_arguments
+from lifecycle.steps import docker, images, nvidia, serve_arguments
 from lifecycle.tables.serving import Image
 from tests.unit.given import LOCAL_IMAGE, backend, host
 from tests.unit.gpu_hosts import AMDS_IMAGE, CUDA, ROCM, RTX_4090, SERVERS, WSL, machine
@@ -166,3 +166,15 @@ def test_an_image_of_another_rocm_than_the_legacy_one_is_told() -> None:
     other = backend("7900xtx", GPU="rocm", IMAGE=AMDS.reference)
     told = images.belongs(on, docker.image_row(other, on))
     assert told == "the image has ROCm 10.1.0, this machine 6.4.2"
+
+
+@pytest.mark.parametrize("shape", ["{tag}", "{tag}@{digest}", "{name}@{digest}"])
+def test_an_image_that_a_person_names_by_its_digest_is_known(shape: str) -> None:
+    # `inv pull` ends with "IMAGE=name@sha256:…" for whoever wants to hold to it.
+    name = shape.format(tag=CUDA_12.reference, name=CUDA_12.repository, digest=CUDA_12.digest)
+    wanted, on = backend("4090", GPU="cuda", RUNTIME="docker", IMAGE=name), SERVERS["wsl2-4090"][1]
+    assert docker.image_row(wanted, on) == CUDA_12
+    assert serve_arguments.version(wanted, on) == CUDA_12.vllm
+    old = machine(WSL, nvidia=dataclasses.replace(RTX_4090, driver="576.88", cuda="12.9"))
+    driver = next(one for one in nvidia.card(old, name) if "driver runs" in one.name)
+    assert driver.found(old) == "driver 576.88, needed: 575"
