@@ -98,12 +98,16 @@ def target(host: Host, distro: str) -> str:
     here = distro == host.wsl.distribution and f"{host.os.distro} {host.os.version}" in releases
     if distro in known or here or (there and there.release in releases):
         return distro
-    spelled = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(distro.lower(), spelled, n=1)
+    alike = difflib.SequenceMatcher(b=distro.lower())
+
+    def likeness(name: str) -> float:
+        alike.set_seq1(name.lower())
+        return alike.ratio()
+
     raise NotSupported(
         f"{distro} is not a distribution this project knows on WSL",
         why=f"known: {', '.join(known)}",
-        fix=f"Take the nearest: {BY} --distro {spelled[near[0]] if near else known[0]}",
+        fix=f"Take the nearest: {BY} --distro {max(known, key=likeness)}",
     )
 
 

@@ -295,7 +295,7 @@ def test_programs_off_the_path_are_called_by_their_place() -> None:
     assert done(first(host))[0] == f"/mnt/c/Windows/System32/wsl.exe --set-default {UBUNTU}"
 
 
-@pytest.mark.parametrize("distro", ["", "Ubuntu-22.04", UBUNTU])
+@pytest.mark.parametrize("distro", ["", "Ubuntu-22.04", "Ubuntu-26.04", UBUNTU])
 def test_distributions_we_take(distro: str) -> None:
     assert wsl.target(outside(distribution=""), distro) == (distro or UBUNTU)
 
@@ -309,7 +309,7 @@ def test_a_distribution_is_also_known_by_what_is_in_it() -> None:
 @pytest.mark.parametrize(
     ("distro", "nearest"),
     [
-        ("Ubuntu-26.04", "Ubuntu-24.04"),
+        ("Ubuntu-24.10", "Ubuntu-24.04"),
         ("Ubuntu-20.04", "Ubuntu-24.04"),
         ("ubuntu-22.04", "Ubuntu-22.04"),
         ("kali-linux", "Ubuntu-24.04"),
