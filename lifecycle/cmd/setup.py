@@ -21,12 +21,10 @@ if TYPE_CHECKING:
 REPLAY = "show the commands for the machine recorded in this folder; changes nothing"
 
 
-@command(
-    help={
-        "distro": "the distribution to use; Ubuntu-22.04 and Ubuntu-26.04 work too",
-        "replay": REPLAY,
-    }
-)
+@command(help={
+    "distro": "the distribution to use; Ubuntu-22.04 and Ubuntu-26.04 work too",
+    "replay": REPLAY,
+})  # fmt: skip
 def wsl(context: Context, distro: str = "", replay: str = "") -> None:
     """Make WSL2 ready: a distribution, systemd, memory, no idle stop (Windows or WSL)."""
     from lifecycle.steps import wsl as steps

@@ -36,8 +36,9 @@ def keyed(double_checkout: Checkout) -> Checkout:
 @pytest.mark.parametrize(
     ("machine", "told"),
     [
-        ("wsl2-4090-healthy", "driver: nvidia"),
-        ("wsl2-4090-driver-575", "image: vllm/vllm-openai:v0.33.0-cu129"),
+        ("wsl2-4090-healthy", "driver: cdi"),
+        ("native-4090-daemon-reload", "driver: nvidia"),
+        ("wsl2-4090-driver-575", "image: vllm/vllm-openai:v0.31.0-cu129@sha256:"),
         ("native-7900xtx-healthy", "source: /dev/kfd"),
         ("wsl2-7900xtx-rocdxg-healthy", "target: /usr/lib/librocdxg.so.1"),
         ("wsl2-7900xtx-legacy-healthy", "target: /opt/rocm/lib/libhsa-runtime64.so.1"),
