@@ -11,7 +11,15 @@ from lifecycle.errors import HostNotReady, LifecycleError, NotSupported, Restart
 from lifecycle.host import Host
 from lifecycle.paths import Paths
 from lifecycle.step import Action, Command, Download, Step
-from lifecycle.steps.root import apt_install, apt_key, apt_remove, as_root, staging, write
+from lifecycle.steps.root import (
+    apt_install,
+    apt_key,
+    apt_remove,
+    as_root,
+    in_turn,
+    staging,
+    write,
+)
 from lifecycle.tables.rocm import Recipe
 
 RELEASES = "https://github.com/ROCm/librocdxg/releases"
@@ -180,10 +188,10 @@ def _installation(plan: Plan) -> tuple[Action, ...]:
     host, recipe = plan.host, plan.recipe
     if _by_installer(host, recipe):
         asked = f"--usecase={','.join(recipe.usecases)}"
-        return (as_root(host, "amdgpu-install", "-y", asked, "--no-dkms"),)
+        return (in_turn(host, "amdgpu-install", "-y", asked, "--no-dkms"),)
     # librocdxg alone would sit where ROCm puts its link /opt/rocm.
     alone = bool(host.amd.rocdxg) and not host.amd.rocm and "rocdxg-roct" in host.packages
-    away = (as_root(host, "dpkg", "--purge", "rocdxg-roct"),) if alone else ()
+    away = (in_turn(host, "dpkg", "--purge", "rocdxg-roct"),) if alone else ()
     # A ROCm that is here keeps its repository: its other parts are of that version.
     lists = () if host.amd.rocm else _repository(plan)
     return (*away, *lists, *apt_install(host, *recipe.packages))
@@ -231,7 +239,7 @@ def _rocdxg(plan: Plan) -> list[Step]:
     mending = (
         Download(package.url, file, package.sha256),
         # A table that was removed by hand comes back only when asked for.
-        as_root(plan.host, "dpkg", "--force-confmiss", "--install", str(file)),
+        in_turn(plan.host, "dpkg", "--force-confmiss", "--install", str(file)),
         as_root(plan.host, "ldconfig"),
     )
     helps = tables.rocm.paired(package.version, plan.host.amd.rocm or plan.recipe.installs)

@@ -21,7 +21,7 @@ def as_root(host: Host, *argv: str, limit: float = 3600) -> Command:
 def apt_install(host: Host, *packages: str) -> tuple[Action, ...]:
     """Refresh the lists and install packages, without a question."""
     install = ("install", "-q", "-y", "--no-install-recommends", *LOCK, *packages)
-    return (_in_turn(host, "apt-get", "update", "-q"), _quietly(host, *install))
+    return (in_turn(host, "apt-get", "update", "-q"), _quietly(host, *install))
 
 
 def apt_remove(host: Host, *packages: str) -> tuple[Action, ...]:
@@ -31,10 +31,11 @@ def apt_remove(host: Host, *packages: str) -> tuple[Action, ...]:
 
 def _quietly(host: Host, *words: str) -> Command:
     # In argv and not in env: sudo passes no environment on.
-    return _in_turn(host, "env", QUIET, "apt-get", *words)
+    return in_turn(host, "env", QUIET, "apt-get", *words)
 
 
-def _in_turn(host: Host, *argv: str) -> Command:
+def in_turn(host: Host, *argv: str) -> Command:
+    """A command of apt's or dpkg's, or of what calls them: it waits for their locks."""
     return replace(as_root(host, *argv), in_turn=True)
 
 
