@@ -71,11 +71,14 @@ def _record(here: "Here", folder: Path, windows_home: str) -> None:
 
 def _refuse(found: list["Finding"]) -> None:
     from lifecycle.errors import HostNotReady
-    from lifecycle.steps.findings import PERSON
+    from lifecycle.steps.findings import PERSON, UNREAD
 
     todo = [one for one in found if one.state == PERSON]
-    count = "one thing needs" if len(todo) == 1 else f"{len(todo)} things need"
-    raise HostNotReady(f"{count} you: {todo[0].name}", why=todo[0].detail, fix=todo[0].fix)
+    late = [one for one in found if one.state == UNREAD]
+    first, *more = todo or late
+    count = f"{len(more) + 1} things" if more else "one thing"
+    what = f"{count} need{'' if more else 's'} you" if todo else f"{count} could not be asked"
+    raise HostNotReady(f"{what}: {first.name}", why=first.detail, fix=first.fix)
 
 
 def _as_data(seen: "Examination") -> dict[str, object]:

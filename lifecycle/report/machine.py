@@ -53,7 +53,7 @@ def checkup(
         line(f"\nWhat is marked ? did not answer in time. {findings.AGAIN}")
     if todo:
         line(f"\nNext: {', then '.join(todo)}")
-    elif startable and findings.ready(found) and findings.known(found):
+    elif startable and findings.ready(found):
         line(f"\nAll is ready: {backend.url}/v1")
 
 

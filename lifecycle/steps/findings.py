@@ -42,8 +42,8 @@ def urgent_first(found: Iterable[Finding]) -> list[Finding]:
 
 
 def ready(findings: Iterable[Finding]) -> bool:
-    """Whether no person has to act."""
-    return not any(one.state == PERSON for one in findings)
+    """Whether no person has to act, be it only to look again."""
+    return not any(one.state in {PERSON, UNREAD} for one in findings)
 
 
 def known(findings: Iterable[Finding]) -> bool:

@@ -65,7 +65,7 @@ def test_what_could_not_be_asked_is_neither_fine_nor_a_persons() -> None:
         (findings.UNREAD, "no answer in 0.25 s"),
     ]
     assert all(one.fix == "Look again: inv doctor" for one in found)
-    assert (findings.ready(found), findings.known(found)) == (True, False)
+    assert (findings.ready(found), findings.known(found)) == (False, False)
     read = findings.examine([fine, broken], host())
     assert [one.state for one in read] == [findings.OK, findings.PERSON]
     assert findings.known(read)
