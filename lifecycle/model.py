@@ -140,6 +140,10 @@ class Architecture:
         longest: tokens vLLM takes at most; 0 when the file does not say.
         ahead: parameters of layers that guess tokens ahead: in the files, and not loaded.
         unsure: parts of a kind that is only estimated, in words.
+        classes: names of its classes, as `architectures` gives them.
+        unknown: what must be true for anything reckoned here to hold, in words; none for a kind
+            that is known.
+        says_dtype: its file names the type to compute with; otherwise the weights' own decides.
     """
 
     family: str
@@ -159,6 +163,9 @@ class Architecture:
     parameters: Parameters = Parameters()
     ahead: int = 0
     unsure: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    says_dtype: bool = True
 
     @property
     def keeping(self) -> tuple[Layer, ...]:

@@ -5,15 +5,16 @@ The reference is vLLM 0.32: `transformers_utils/model_arch_config_convertor.py` 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from lifecycle import tables
 from lifecycle.model import Architecture, Layer, Quantization, Vision
 from lifecycle.planner import layers, parameters, quantization
-from lifecycle.planner.numbers import Config, broken
+from lifecycle.planner.numbers import Config, broken, unknown
+from lifecycle.planner.spelling import language_part, standard
+from lifecycle.tables.families import Family
 
-TEXT = ("text_config", "llm_config", "language_config", "thinker_config")
-"""Where models that also see or hear keep what the language part is."""
 LENGTHS = (
     "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_target_positions",
     "max_sequence_length", "max_seq_length", "seq_len",
@@ -30,6 +31,7 @@ DYNAMIC_PATCHES = 65536
 GATES = {"silu", "swish"}
 GATED = ("qwen2_5_vl", "pixtral", "mistral3", "glm4v")
 """What sees in these has gates, though their files do not always say so (transformers 5.19)."""
+VISION = ("vision_config", "vit_config", "visual")
 MOST_LAYERS = 2048
 
 
@@ -37,16 +39,17 @@ def parse(config: Mapping[str, Any]) -> Architecture:
     """What a `config.json` says about memory.
 
     Raises:
-        ModelUnavailable: it is broken, of no language model, or lacks a number.
+        ModelUnavailable: it is broken, or of no language model.
+        UnknownKind: it may be good, and misses a number under every name we know.
     """
     if not isinstance(config, Mapping):
         broken("it is no JSON object")
-    text = _text(config)
-    family = _family(config, text)
-    # What the whole model says holds for its language part, unless that says otherwise.
-    outer = {k: v for k, v in config.items() if not isinstance(v, Mapping)}
-    values = {**outer, **{k: v for k, v in text.items() if v is not None}}
-    read = Config(values, tables.fit.family(family))
+    text, known, family = language_part(config)
+    if not family:
+        broken("it has no model_type")
+    # What the whole model says holds for its language part, unless that or its class says otherwise.
+    outer = {} if text is config else {k: v for k, v in config.items() if not isinstance(v, Mapping)}
+    read = standard(text, replace(known, defaults={**outer, **known.defaults}))
     hidden = read.count("hidden_size", "n_embd", "d_model")
     heads = read.count("num_attention_heads", "n_head", "n_heads", default=0)
     vocab = read.count("vocab_size")
@@ -56,6 +59,7 @@ def parse(config: Mapping[str, Any]) -> Architecture:
     made = layers.layers(family, read, heads, hidden)
     _require_attention(made, heads)
     vision = _vision(Config(config, {}))
+    classes = Config(config, {}).words("architectures")
     tied = _tied(family, read)
     return Architecture(
         family=family,
@@ -76,28 +80,18 @@ def parse(config: Mapping[str, Any]) -> Architecture:
         parameters=parameters.count(family, read, made, vision, tied=tied),
         ahead=parameters.ahead(family, read, made),
         unsure=_unsure(read, made),
+        classes=classes,
+        unknown=_unknown(family, known, classes, read),
+        says_dtype=bool(_said_dtype(config, text)),
     )  # fmt: skip
-
-
-def _text(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    for key in TEXT:
-        inner = config.get(key)
-        if isinstance(inner, Mapping):
-            return _text(inner)
-    return config
-
-
-def _family(config: Mapping[str, Any], text: Mapping[str, Any]) -> str:
-    family = text.get("model_type") or config.get("model_type")
-    if not isinstance(family, str):
-        broken("it has no model_type")
-    return family
 
 
 def _require_layers(read: Config) -> None:
     count = read.count("num_hidden_layers", "n_layer", "n_layers", "num_layers", default=0)
     listed = len(read.words("layer_types") or read.words("layers_block_type"))
     pattern = len(read.text("hybrid_override_pattern"))
+    if not max(count, listed, pattern) and not read.has("num_hidden_layers"):
+        unknown("it has no num_hidden_layers, nor another name of it that we know")
     if not 0 < max(count, listed, pattern) <= MOST_LAYERS:
         broken(f"it says {count} layers")
     if listed and count and listed != count:
@@ -107,7 +101,7 @@ def _require_layers(read: Config) -> None:
 def _require_attention(made: tuple[Layer, ...], heads: int) -> None:
     attending = [one for one in made if one.kind not in {"state", "none"}]
     if attending and not heads:
-        broken("it has no num_attention_heads")
+        unknown("it has no num_attention_heads, nor another name of it that we know")
     if any(not one.kv_heads or not one.head_dim for one in attending):
         broken("its heads have no size")
 
@@ -115,18 +109,23 @@ def _require_attention(made: tuple[Layer, ...], heads: int) -> None:
 def _tied(family: str, read: Config) -> bool:
     if isinstance(read.raw("tie_word_embeddings"), bool):
         return bool(read.raw("tie_word_embeddings"))
-    return tables.fit.tied(family)
+    return tables.families.tied(family)
 
 
 def _dtype(config: Mapping[str, Any], text: Mapping[str, Any]) -> str:
     """What `--dtype auto` becomes: float32 checkpoints are computed in half of it."""
+    found = _said_dtype(config, text)
+    return found if found == "float16" else "bfloat16"
+
+
+def _said_dtype(config: Mapping[str, Any], text: Mapping[str, Any]) -> str:
+    """The type the file names; "" where it names none that weights are computed in."""
     for place in (config, text):
         for key in ("dtype", "torch_dtype"):
             said = place.get(key)
-            if isinstance(said, str):
-                found = DTYPES.get(said.removeprefix("torch."), "bfloat16")
-                return "bfloat16" if found == "float32" else found
-    return "bfloat16"
+            if isinstance(said, str) and said.removeprefix("torch.") in DTYPES:
+                return DTYPES[said.removeprefix("torch.")]
+    return ""
 
 
 def _quantization(config: Mapping[str, Any], text: Mapping[str, Any]) -> Quantization:
@@ -169,23 +168,24 @@ def _kind(rope: Mapping[str, Any]) -> str:
 
 
 def _vision(config: Config) -> Vision:
-    values = next((config.mapping(key) for key in ("vision_config", "vit_config", "visual")
-                   if config.mapping(key)), {})  # fmt: skip
+    values = next((config.mapping(key) for key in VISION if config.mapping(key)), {})
     if not values:
         return Vision()
-    read = Config(values, tables.fit.family("vision"))
+    whole = tables.families.family(config.text("model_type"))
+    kind = Config(values, {}).text("model_type") or whole.vision
+    read = standard(values, tables.families.family(kind))
     # Qwen 2's `hidden_size` is the width of what leaves the tower; inside it is `embed_dim`.
-    hidden = read.count("embed_dim", "hidden_size")
+    hidden = read.count("embed_dim", "hidden_size", "width", default=0)
     size = read.count("image_size", default=0)
     patch = read.count("patch_size", "spatial_patch_size", default=14)
     fixed = (size // patch) ** 2 if size and patch else 0
     dynamic = read.has("spatial_merge_size") or read.has("window_size")
     colours = read.count("in_channels", "in_chans", "num_channels", default=3)
-    kind = read.text("model_type") or config.text("model_type")
+    kind = kind or config.text("model_type")
     return Vision(
         hidden=hidden,
         intermediate=read.count("intermediate_size", "mlp_dim", default=4 * hidden),
-        depth=read.count("depth", "num_hidden_layers", "layers"),
+        depth=read.count("depth", "num_hidden_layers", "layers", default=0),
         patches=DYNAMIC_PATCHES if dynamic else fixed or FIXED_PATCHES,
         # Qwen 2's `hidden_size` is what leaves the tower; later ones say it by name.
         out=read.count("out_hidden_size", default=0),
@@ -209,4 +209,16 @@ def _unsure(read: Config, made: tuple[Layer, ...]) -> tuple[str, ...]:
         said.append("sparse attention, whose index is not counted")
     if read.has("block_configs"):
         said.append("layers that differ from each other")
+    return tuple(said)
+
+
+def _unknown(family: str, known: Family, classes: tuple[str, ...], read: Config) -> tuple[str, ...]:
+    """Why nothing that is reckoned of this model is certain, in words."""
+    told = known.known or any(map(tables.families.serves, classes))
+    said = [] if told else [f"vLLM keeps what its config.json says: {family} is a kind we do not know"]
+    kept = tables.families.latent(family) or tables.families.decompressed(family)
+    if layers.squeezed(read) and not kept:
+        said.append(
+            f"vLLM keeps full heads of its latent attention: how it does for {family} is not known"
+        )
     return tuple(said)

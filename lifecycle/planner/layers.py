@@ -4,6 +4,7 @@ The rules are vLLM 0.32's: `model_executor/layers/mamba/mamba_utils.py`, the mod
 where a file leaves the order of its layers out, the order its class has.
 """
 
+from lifecycle import tables
 from lifecycle.model import Layer, State
 from lifecycle.planner.numbers import Config
 
@@ -12,6 +13,7 @@ SLIDING = {"sliding_attention", "sliding", "local_attention", "sliding_window_at
 STATE = {"linear_attention", "mamba", "mamba2", "mamba1", "gated_delta_net", "recurrent", "conv"}
 NOTHING = {"mlp", "moe", "dense"}
 LATENT = ("kv_lora_rank", "qk_rope_head_dim")
+"""Keys of latent attention (MLA); whether vLLM keeps it compressed depends on the family."""
 NEMOTRON = {"M": "mamba", "*": "full_attention", "-": "mlp", "E": "moe"}
 MAMBA_ONLY = {"mamba", "mamba2", "falcon_mamba"}
 """Families that never attend."""
@@ -25,7 +27,7 @@ def layers(family: str, config: Config, heads: int, hidden: int) -> tuple[Layer,
         ModelUnavailable: the numbers do not say what a layer keeps.
     """
     kinds = _kinds(family, config)
-    attention = _attention(config, heads, hidden)
+    attention = _attention(family, config, heads, hidden)
     made = [_layer(kind, family, config, attention, hidden) for kind in kinds]
     shared = config.count("num_kv_shared_layers", default=0)
     if shared:
@@ -97,17 +99,27 @@ def _window_or_not(index: int, family: str, config: Config) -> str:
     return "full_attention" if index < full_below else "sliding_attention"
 
 
-def _attention(config: Config, heads: int, hidden: int) -> Layer:
+def squeezed(config: Config) -> bool:
+    """Whether attention is latent by its keys."""
+    return all(config.has(key) for key in LATENT)
+
+
+def _attention(family: str, config: Config, heads: int, hidden: int) -> Layer:
     """What a layer of plain attention keeps."""
-    if all(config.has(key) for key in LATENT):
+    if squeezed(config):
         rank, rope = (config.count(key) for key in LATENT)
-        return Layer("latent", kv_heads=1, head_dim=rank + rope)
+        if tables.families.latent(family):
+            return Layer("latent", kv_heads=1, head_dim=rank + rope)
+        whole = config.count("qk_nope_head_dim", default=0) + rope
+        return Layer("full", heads, whole, whole)  # values are padded to the size of keys
     kv_heads = config.count(
         "n_head_kv", "num_kv_heads", "num_key_value_heads", "multi_query_group_num",
         "num_attention_groups", default=heads,
     )  # fmt: skip
     if config.raw("multi_query") and not config.raw("new_decoder_architecture"):
         kv_heads = 1
+    if config.has("multi_query_attention") and not config.raw("multi_query_attention"):
+        kv_heads = heads
     size = head_dim(config, heads, hidden)
     return Layer("full", kv_heads, size, config.count("v_head_dim", default=size) or size)
 

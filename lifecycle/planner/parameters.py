@@ -5,7 +5,7 @@ by building the model, which takes PyTorch and the model's class; hf-mem reads h
 """
 
 from lifecycle.model import Layer, Parameters, Vision
-from lifecycle.planner.layers import FULL, head_dim
+from lifecycle.planner.layers import FULL, head_dim, squeezed
 from lifecycle.planner.numbers import Config
 
 UNGATED = {"relu2", "relu_squared"}
@@ -106,6 +106,7 @@ def _dense(index: int, family: str, config: Config, hidden: int) -> int:
         size = width[index]
     elif config.raw("use_double_wide_mlp") and index >= _own(config):
         size *= 2  # Gemma 4: layers that share another's keys and values are wider instead
+    size //= max(1, config.count("intermediate_halves", default=1))
     return (2 if _ungated(family, config) else 3) * hidden * size
 
 
@@ -166,7 +167,7 @@ def _mixer(layer: Layer, index: int, family: str, config: Config, hidden: int) -
     if layer.kind == "state":
         return _recurrent(family, config, layer, hidden)
     heads = config.count("num_attention_heads", "n_head", default=0)
-    if layer.kind == "latent":
+    if layer.kind in {"latent", "full"} and squeezed(config):
         return _latent(config, heads, hidden)
     if layer.kind == "none":
         # Gemma shares keys and values, not queries; a feed-forward layer has neither.
