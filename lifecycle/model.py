@@ -56,7 +56,9 @@ class Quantization:
         nested: the scales are quantized themselves (bitsandbytes' double quantization).
         skipped: modules left as they were, as the file spells them.
         kv_cache: the type it gives the KV cache; "" when it says nothing.
-        square: scales belong to blocks of rows and columns, and not to rows or groups of a row.
+        block: rows and columns that share one scale; 0 where scales belong to rows or their groups.
+        width: bits of an integer as the file says, also such as have no format here; 0 when unsaid.
+        others: formats of more groups of weights, or of tensors that are stored in another.
     """
 
     method: str = ""
@@ -66,7 +68,14 @@ class Quantization:
     nested: bool = False
     skipped: tuple[str, ...] = ()
     kv_cache: str = ""
-    square: bool = False
+    block: int = 0
+    width: int = 0
+    others: tuple[str, ...] = ()
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Every format any part of the weights has."""
+        return tuple(filter(None, (self.format, *self.others)))
 
     @property
     def bits(self) -> int:

@@ -48,6 +48,7 @@ class Wanted:
         overlap: False for `--no-async-scheduling`.
         prefixes: False for `--no-enable-prefix-caching`.
         state_dtype: `--mamba-ssm-cache-dtype`.
+        deprecated: `--allow-deprecated-quantization`.
     """
 
     length: int = 0
@@ -68,6 +69,7 @@ class Wanted:
     overlap: bool = True
     prefixes: bool = True
     state_dtype: str = ""
+    deprecated: bool = False
 
 
 @dataclass(frozen=True)

@@ -164,6 +164,7 @@ def wanted(backend: Backend, version: str) -> Wanted:
         overlap="--no-async-scheduling" not in extra,
         prefixes="--no-enable-prefix-caching" not in extra,
         state_dtype=extra.get("--mamba-ssm-cache-dtype", ""),
+        deprecated="--allow-deprecated-quantization" in extra,
     )
 
 

@@ -18,6 +18,7 @@ class Family:
 
     Args:
         known: transformers, vLLM or we have a class for it.
+        written: the first two have.
         renames: standard key to the name this family gives it; `a.b` is `b` inside of `a`.
         defaults: what its class assumes for keys a `config.json` leaves out.
         text: the family of its language part where that does not say.
@@ -25,6 +26,7 @@ class Family:
     """
 
     known: bool = False
+    written: bool = False
     renames: Mapping[str, str] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
@@ -41,6 +43,7 @@ def family(name: str) -> Family:
     corrected = {k: v for k, v in ours.items() if k not in NOT_DEFAULTS}
     return Family(
         known=True,
+        written=written is not None,
         renames={**made.get("renames", {}), **ours.get("renames", {})},
         defaults={**made.get("defaults", {}), **corrected},
         text=ours.get("text", made.get("text", "")),
