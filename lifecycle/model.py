@@ -146,7 +146,8 @@ class Architecture:
         intermediate: elements between the two halves of a dense feed-forward layer.
         expert_intermediate: the same of one expert.
         dtype: `bfloat16`, `float16` or `float32`: what vLLM computes with unless told otherwise.
-        longest: tokens vLLM takes at most; 0 when the file does not say.
+        longest: tokens vLLM takes when nobody says; 0 when the file does not say.
+        furthest: tokens it takes at most; of models with LongRoPE more than `longest`.
         ahead: parameters of layers that guess tokens ahead: in the files, and not loaded.
         unsure: parts of a kind that is only estimated, in words.
         classes: names of its classes, as `architectures` gives them.
@@ -167,6 +168,7 @@ class Architecture:
     tied: bool = False
     dtype: str = "bfloat16"
     longest: int = 0
+    furthest: int = 0
     quantization: Quantization = Quantization()
     vision: Vision = Vision()
     parameters: Parameters = Parameters()

@@ -45,7 +45,8 @@ def _local(model: str, paths: Paths) -> Path | None:
     if model.startswith(("/", "~", ".")):
         return (paths.root / Path(model).expanduser()).resolve()
     inside = paths.models / model
-    return inside if (inside / "config.json").is_file() else None
+    described = any((inside / name).is_file() for name in (folder.CONFIG, folder.PARAMS))
+    return inside if described else None
 
 
 def _cached(hub: Source, paths: Paths) -> Weights:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from lifecycle import tables
+from lifecycle.errors import ModelUnavailable
 from lifecycle.model import Architecture, Layer, Quantization, Vision
 from lifecycle.planner import layers, parameters, quantization
 from lifecycle.planner.numbers import Config, broken, unknown
@@ -23,6 +24,7 @@ ALREADY_SCALED = {
     "default", "su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling",
     "mrope", "proportional",
 }  # fmt: skip
+LONG = {"longrope", "su"}
 DTYPES = {"bfloat16": "bfloat16", "float16": "float16", "half": "float16", "float32": "float32",
           "float": "float32"}  # fmt: skip
 FIXED_PATCHES = 4096
@@ -47,8 +49,10 @@ def parse(config: Mapping[str, Any]) -> Architecture:
     text, known, family = language_part(config)
     if not family:
         broken("it has no model_type")
-    # What the whole model says holds for its language part, unless that or its class says otherwise.
-    outer = {} if text is config else {k: v for k, v in config.items() if not isinstance(v, Mapping)}
+    # What the whole says holds for its language part, unless that or its class says otherwise.
+    outer = (
+        {} if text is config else {k: v for k, v in config.items() if not isinstance(v, Mapping)}
+    )
     read = standard(text, replace(known, defaults={**outer, **known.defaults}))
     hidden = read.count("hidden_size", "n_embd", "d_model")
     heads = read.count("num_attention_heads", "n_head", "n_heads", default=0)
@@ -58,9 +62,10 @@ def parse(config: Mapping[str, Any]) -> Architecture:
     _require_layers(read)
     made = layers.layers(family, read, heads, hidden)
     _require_attention(made, heads)
-    vision = _vision(Config(config, {}))
+    vision, unseen = _sight(config)
     classes = Config(config, {}).words("architectures")
     tied = _tied(family, read)
+    longest, furthest = _lengths(family, read)
     return Architecture(
         family=family,
         layers=made,
@@ -74,12 +79,13 @@ def parse(config: Mapping[str, Any]) -> Architecture:
         expert_intermediate=parameters.expert_width(read),
         tied=tied,
         dtype=_dtype(config, text),
-        longest=_longest(family, read),
+        longest=longest,
+        furthest=furthest,
         quantization=_quantization(config, text),
         vision=vision,
         parameters=parameters.count(family, read, made, vision, tied=tied),
         ahead=parameters.ahead(family, read, made),
-        unsure=_unsure(read, made),
+        unsure=(*_unsure(read, made), *unseen),
         classes=classes,
         unknown=_unknown(family, known, classes, read),
         says_dtype=bool(_said_dtype(config, text)),
@@ -137,20 +143,22 @@ def _quantization(config: Mapping[str, Any], text: Mapping[str, Any]) -> Quantiz
     return Quantization()
 
 
-def _longest(family: str, read: Config) -> int:
-    """Tokens vLLM derives when nobody says; 0 when the file has none of the keys."""
+def _lengths(family: str, read: Config) -> tuple[int, int]:
+    """Tokens vLLM takes when nobody says, and at most; 0 when the file has none of the keys."""
     lengths = [read.count(key) for key in LENGTHS if read.has(key)]
     if read.has("model_max_length"):
         lengths = [read.count("model_max_length")]
     if not lengths:
-        return 0
+        return 0, 0
     rope = _rope(read)
-    if _kind(rope) == "longrope" and read.has("original_max_position_embeddings"):
-        return read.count("original_max_position_embeddings")
     factor = 1.0 if "gemma3" in family or _kind(rope) in ALREADY_SCALED else rope.get("factor")
     if not isinstance(factor, int | float) or isinstance(factor, bool) or not 0 < factor < 1e6:
         factor = 1.0
-    return int(min(lengths) * factor)
+    most = int(min(lengths) * factor)
+    if _kind(rope) in LONG and read.has("original_max_position_embeddings"):
+        # It starts with the length it is best at, and takes the other when asked.
+        return read.count("original_max_position_embeddings"), most
+    return most, most
 
 
 def _rope(read: Config) -> Mapping[str, Any]:
@@ -165,6 +173,17 @@ def _rope(read: Config) -> Mapping[str, Any]:
 
 def _kind(rope: Mapping[str, Any]) -> str:
     return str(rope.get("rope_type") or rope.get("type") or "default")
+
+
+def _sight(config: Mapping[str, Any]) -> tuple[Vision, tuple[str, ...]]:
+    """The part that sees; and what to say of one that is there and cannot be read."""
+    read = Config(config, {})
+    try:
+        found = _vision(read)
+    except ModelUnavailable:  # numbers in a form of its own: the rest can be reckoned all the same
+        found = Vision()
+    there = any(isinstance(read.raw(key), Mapping) and read.raw(key) for key in VISION)
+    return found, ("a part that sees, which is not counted",) if there and not found.depth else ()
 
 
 def _vision(config: Config) -> Vision:
@@ -215,7 +234,9 @@ def _unsure(read: Config, made: tuple[Layer, ...]) -> tuple[str, ...]:
 def _unknown(family: str, known: Family, classes: tuple[str, ...], read: Config) -> tuple[str, ...]:
     """Why nothing that is reckoned of this model is certain, in words."""
     told = known.known or any(map(tables.families.serves, classes))
-    said = [] if told else [f"vLLM keeps what its config.json says: {family} is a kind we do not know"]
+    said = (
+        [] if told else [f"vLLM keeps what its config.json says: {family} is a kind we do not know"]
+    )
     kept = tables.families.latent(family) or tables.families.decompressed(family)
     if layers.squeezed(read) and not kept:
         said.append(

@@ -4,6 +4,9 @@ The rules are vLLM 0.32's: `model_executor/layers/mamba/mamba_utils.py`, the mod
 where a file leaves the order of its layers out, the order its class has.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from lifecycle import tables
 from lifecycle.model import Layer, State
 from lifecycle.planner.numbers import Config
@@ -28,6 +31,9 @@ def layers(family: str, config: Config, heads: int, hidden: int) -> tuple[Layer,
     """
     kinds = _kinds(family, config)
     attention = _attention(family, config, heads, hidden)
+    blocks = unlike(config)
+    if blocks:
+        return tuple(_block(block, heads, attention) for block in blocks)
     made = [_layer(kind, family, config, attention, hidden) for kind in kinds]
     shared = config.count("num_kv_shared_layers", default=0)
     if shared:
@@ -97,6 +103,29 @@ def _window_or_not(index: int, family: str, config: Config) -> str:
             return "full_attention" if (index + 1) % every == 0 else "sliding_attention"
     full_below = config.count("max_window_layers", default=0)
     return "full_attention" if index < full_below else "sliding_attention"
+
+
+def unlike(config: Config) -> list[Mapping[str, Mapping[str, Any]]]:
+    """Layers that differ from each other (Nemotron NAS), as `block_configs` describes them."""
+    blocks = config.raw("block_configs")
+    if not isinstance(blocks, list) or not all(_halves(one) for one in blocks):
+        return []
+    return blocks
+
+
+def _halves(block: object) -> bool:
+    return isinstance(block, Mapping) and all(
+        isinstance(block.get(half), Mapping) for half in ("attention", "ffn")
+    )
+
+
+def _block(block: Mapping[str, Mapping[str, Any]], heads: int, attention: Layer) -> Layer:
+    """What one of such layers keeps: nothing without attention, else heads in groups of its own."""
+    own = Config(block["attention"], {})
+    if own.raw("no_op") or own.raw("replace_with_linear"):
+        return Layer("none")
+    size = attention.head_dim
+    return Layer("full", heads // max(1, own.count("n_heads_in_group")), size, size)
 
 
 def squeezed(config: Config) -> bool:

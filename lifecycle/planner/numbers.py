@@ -13,8 +13,8 @@ class Config:
     """A mapping that is read with care: a wrong value is said by its name.
 
     Args:
-        defaults: what the family's own class assumes for keys the file leaves out. A null in the file
-            is no such key: the class gets it, and takes it for "none".
+        defaults: what the family's own class assumes for keys the file leaves out. A null in the
+            file is no such key: the class gets it, and takes it for "none".
     """
 
     def __init__(self, values: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
@@ -97,6 +97,6 @@ def unknown(why: str) -> NoReturn:
     raise UnknownKind(
         "a kind of model that the planner does not know",
         why=f"{why}; so nothing is said about whether it fits",
-        fix="inv up starts it all the same and leaves the length to vLLM. If vLLM then has no room, "
-        "set MAX_MODEL_LEN to what you need.",
+        fix="inv up starts it all the same and leaves the length to vLLM. If vLLM then has no "
+        "room, set MAX_MODEL_LEN to what you need.",
     )

@@ -16,9 +16,16 @@ NVFP4_GROUP = 16
 BLOCK = 128
 """Rows and columns that share a scale in FP8 blocks, where the file does not say."""
 MODELOPT = {"FP8": "modelopt", "FP8_PER_CHANNEL_PER_TOKEN": "modelopt", "FP8_PB_WO": "modelopt",
-            "NVFP4": "modelopt_fp4", "MXFP8": "modelopt_mxfp8", "MIXED_PRECISION": "modelopt_mixed"}  # fmt: skip
+            "NVFP4": "modelopt_fp4", "MXFP8": "modelopt_mxfp8",
+            "MIXED_PRECISION": "modelopt_mixed"}  # fmt: skip
 """vLLM's words for ModelOpt's algorithms (`modelopt.py`, override_quantization_method)."""
-TORCHAO = (("float8", "fp8"), ("mxfp4", "mxfp4"), ("nvfp4", "nvfp4"), ("int4", "int4"), ("int8", "int8"))
+TORCHAO = (
+    ("float8", "fp8"),
+    ("mxfp4", "mxfp4"),
+    ("nvfp4", "nvfp4"),
+    ("int4", "int4"),
+    ("int8", "int8"),
+)
 """Parts of torchao's class names, and what the weights become."""
 SKIPPING = ("modules_to_not_convert", "ignore", "exclude_modules", "exclude", "ignored_layers",
             "llm_int8_skip_modules")  # fmt: skip
@@ -82,6 +89,8 @@ def _method(config: Config) -> str:
         return MODELOPT.get(algorithm) or (
             "modelopt_fp4" if "FP4" in algorithm else f"modelopt {algorithm}".strip()
         )
+    if not method and config.has("bits") and config.has("group_size"):
+        return "mlx"  # its exports name no method
     return known.get(method, method)
 
 
@@ -170,7 +179,9 @@ def _quark_weight(weight: Config) -> Quantization:
     dtype = weight.text("dtype")
     group = weight.count("group_size", default=0) if weight.raw("group_size") != -1 else 0
     if dtype.startswith("fp8"):
-        return Quantization(format="fp8", block=BLOCK if weight.text("qscheme") == "per_block" else 0)
+        return Quantization(
+            format="fp8", block=BLOCK if weight.text("qscheme") == "per_block" else 0
+        )
     if dtype.startswith(("fp4", "mxfp4")):
         nvidia = group == NVFP4_GROUP
         return Quantization(format="nvfp4" if nvidia else "mxfp4", group=group or MXFP4_GROUP)
@@ -181,10 +192,17 @@ def _quark_weight(weight: Config) -> Quantization:
 
 
 def _torchao(config: Config) -> Quantization:
-    """torchao's class names: of all layers, or of each by its name."""
+    """The names of torchao's classes: of all layers, or of each by its name."""
     words = [name.lower() for name in _classes(config.raw("quant_type"))]
-    formats = [format_ for name in words for part, format_ in TORCHAO if part in name.split("activation")[-1]]
-    return _several([Quantization(format=one, group=GROUP if one == "int4" else 0) for one in formats])
+    formats = [
+        format_
+        for name in words
+        for part, format_ in TORCHAO
+        if part in name.split("activation")[-1]
+    ]
+    return _several(
+        [Quantization(format=one, group=GROUP if one == "int4" else 0) for one in formats]
+    )
 
 
 def _classes(value: object) -> list[str]:
@@ -195,7 +213,10 @@ def _classes(value: object) -> list[str]:
         return []
     own = value.get("_type")
     nested = (one for key, one in value.items() if key != "_type" and isinstance(one, Mapping))
-    return [*([own] if isinstance(own, str) else []), *(name for one in nested for name in _classes(one))]
+    return [
+        *([own] if isinstance(own, str) else []),
+        *(name for one in nested for name in _classes(one)),
+    ]
 
 
 _READERS: dict[str, Callable[[Config], Quantization]] = {
@@ -220,6 +241,8 @@ def _quark_cache(config: Config) -> bool:
     """Whether Quark's rules for the layers it names as the cache's write FP8."""
     patterns = Config(config.mapping("export"), {}).words("kv_cache_group")
     rules = config.mapping("layer_quant_config")
-    outputs = [rule.get("output_tensors") for name, rule in rules.items()
-               if isinstance(rule, Mapping) and any(fnmatchcase(name, one) for one in patterns)]  # fmt: skip
-    return any(isinstance(one, Mapping) and str(one.get("dtype")).startswith("fp8") for one in outputs)
+    named = [rule for name, rule in rules.items() if any(fnmatchcase(name, p) for p in patterns)]
+    outputs = [rule.get("output_tensors") for rule in named if isinstance(rule, Mapping)]
+    return any(
+        isinstance(one, Mapping) and str(one.get("dtype")).startswith("fp8") for one in outputs
+    )

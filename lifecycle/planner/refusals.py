@@ -1,8 +1,8 @@
-"""What vLLM refuses of a model itself, whatever the card: numbers that do not divide, types and
-quantizations it does not take, classes it no longer has. In sentences.
+"""What vLLM refuses of a model itself, in sentences: numbers that do not divide, types and
+quantizations it does not take, classes it no longer has.
 
-The rules are vLLM 0.32's: `verify_with_parallel_config` and `_verify_quantization` of `config/model.py`,
-`_get_quantization_config` of `config/vllm.py`, and the layers' own checks.
+The rules are vLLM 0.32's: `verify_with_parallel_config` and `_verify_quantization` of
+`config/model.py`, `_get_quantization_config` of `config/vllm.py`, and the layers' own checks.
 """
 
 from typing import Protocol
@@ -91,7 +91,7 @@ def computed(architecture: Architecture, card: Card, wanted: Wanted) -> str:
 def _undivided(architecture: Architecture, wanted: Wanted) -> list[str]:
     """Sizes that cannot be shared evenly among the cards of tensor parallelism."""
     cards = wanted.tensor
-    if cards < 2:  # noqa: PLR2004 - one card divides nothing
+    if cards < 2:
         return []
     heads = max((one.kv_heads for one in architecture.layers if one.kind != "latent"), default=0)
     parameters = architecture.parameters
@@ -167,7 +167,11 @@ def _quantized(architecture: Architecture, card: Card, wanted: Wanted) -> list[s
     if row is None:
         whose = "the model is quantized with" if kind.method else "QUANTIZATION names"
         return [f"{whose} {word}, which vLLM does not have: take an AWQ, GPTQ or FP8 copy"]
-    return [*_asked(kind, row, asked), *_demands(row, architecture, card, wanted), *_numbers(row, kind, card)]
+    return [
+        *_asked(kind, row, asked),
+        *_demands(row, architecture, card, wanted),
+        *_numbers(row, kind, card),
+    ]
 
 
 def _asked(kind: Quantization, row: Method, asked: str) -> list[str]:
@@ -186,8 +190,10 @@ def _demands(row: Method, architecture: Architecture, card: Card, wanted: Wanted
     said = []
     dtype = computed(architecture, card, wanted)
     if dtype not in row.dtypes:
-        known = " or ".join(row.dtypes)
-        said.append(f"{row.name} weights are computed in {known}, not in {dtype}: set DTYPE={row.dtypes[-1]}")
+        known, other = " or ".join(row.dtypes), row.dtypes[-1]
+        said.append(
+            f"{row.name} weights are computed in {known}, not in {dtype}: set DTYPE={other}"
+        )
     if card.gpu == "cuda" and card.arch and not between(card.arch, row.capability, ""):
         said.append(f"{row.name} weights need compute capability {row.capability}")
     if card.gpu == "rocm" and not row.rocm:
@@ -207,5 +213,7 @@ def _numbers(row: Method, kind: Quantization, card: Card) -> list[str]:
         said.append(f"vLLM takes {row.name} weights only without zero points (sym: true)")
     if row.groups and kind.group not in {0, *row.groups} and card.gpu == "cuda":
         known = ", ".join(map(str, row.groups))
-        said.append(f"vLLM takes {row.name} groups of {known} or whole rows, these are of {kind.group}")
+        said.append(
+            f"vLLM takes {row.name} groups of {known} or whole rows, these are of {kind.group}"
+        )
     return said

@@ -1,4 +1,4 @@
-"""A `config.json` of any family in standard words: its own names for keys, its class's assumptions."""
+"""A `config.json` of any family in standard words: its names for keys, its class's assumptions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ TEXT = ("text_config", "llm_config", "language_config", "thinker_config", "lm_co
 
 
 def language_part(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Family, str]:
-    """What a config says of its language part, with the family and its name; "" when it names none."""
+    """What a config says of its language part, its family, and the name of that or ""."""
     kind = _kind(config)
     for key in TEXT:
         inner = config.get(key)

@@ -63,7 +63,7 @@ def serves(architecture: str) -> bool:
 
 
 def dropped(architecture: str) -> str:
-    """The last version of vLLM that had a model for a class; "" where it still has, or never had."""
+    """The last version of vLLM that had a model for a class; "" where it has, or never had."""
     return str(load_file("model_classes.toml")["dropped"].get(architecture, ""))
 
 

