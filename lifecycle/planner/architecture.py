@@ -33,6 +33,7 @@ DYNAMIC_PATCHES = 65536
 GATES = {"silu", "swish"}
 GATED = ("qwen2_5_vl", "pixtral", "mistral3", "glm4v")
 """What sees in these has gates, though their files do not always say so (transformers 5.19)."""
+TIED = "tie_word_embeddings"
 VISION = ("vision_config", "vit_config", "visual")
 MOST_LAYERS = 2048
 
@@ -64,7 +65,7 @@ def parse(config: Mapping[str, Any]) -> Architecture:
     _require_attention(made, heads)
     vision, unseen = _sight(config)
     classes = Config(config, {}).words("architectures")
-    tied = _tied(family, read)
+    tied = _tied(family, config, text, read)
     longest, furthest = _lengths(family, read)
     return Architecture(
         family=family,
@@ -112,10 +113,15 @@ def _require_attention(made: tuple[Layer, ...], heads: int) -> None:
         broken("its heads have no size")
 
 
-def _tied(family: str, read: Config) -> bool:
-    if isinstance(read.raw("tie_word_embeddings"), bool):
-        return bool(read.raw("tie_word_embeddings"))
-    return tables.families.tied(family)
+def _tied(
+    family: str, config: Mapping[str, Any], text: Mapping[str, Any], read: Config
+) -> bool:
+    """Whether outputs are the embedding: the language part says, the whole, or its class."""
+    for place in (text, config):
+        if isinstance(place.get(TIED), bool):
+            return bool(place[TIED])
+    assumed = read.raw(TIED)
+    return assumed if isinstance(assumed, bool) else tables.families.tied(family)
 
 
 def _dtype(config: Mapping[str, Any], text: Mapping[str, Any]) -> str:
@@ -233,11 +239,11 @@ def _unsure(read: Config, made: tuple[Layer, ...]) -> tuple[str, ...]:
 
 def _unknown(family: str, known: Family, classes: tuple[str, ...], read: Config) -> tuple[str, ...]:
     """Why nothing that is reckoned of this model is certain, in words."""
-    told = known.known or any(map(tables.families.serves, classes))
+    kept = tables.families.latent(family) or tables.families.decompressed(family)
+    told = known.known or kept or any(map(tables.families.serves, classes))
     said = (
         [] if told else [f"vLLM keeps what its config.json says: {family} is a kind we do not know"]
     )
-    kept = tables.families.latent(family) or tables.families.decompressed(family)
     if layers.squeezed(read) and not kept:
         said.append(
             f"vLLM keeps full heads of its latent attention: how it does for {family} is not known"

@@ -110,7 +110,7 @@ def _conditions(model: Model, whole: Total, card: Card, wanted: Wanted) -> tuple
 def _unread(whole: Total, card: Card) -> tuple[str, ...]:
     if card.free is not None or card.ours:
         return ()
-    seen = "Task Manager of Windows shows it: Performance, GPU, dedicated memory"
+    seen = "Windows Task Manager shows it: Performance, GPU, dedicated memory"
     if not card.wsl:
         seen = f"{MONITORS.get(card.gpu, 'its driver')} shows it"
     need, all_ = (f"{one / GIB:.1f}" for one in (whole.needed, card.total))

@@ -18,7 +18,8 @@ def models(rows: list[tuple[CatalogueModel, bool, fit.Plan]], on: fit.Card) -> N
     Args:
         rows: a model, whether it is on this disk, and the plan for it.
     """
-    free = "" if on.free is None else f", {gib(on.free)} GiB of it free"
+    unread = ", if nothing else uses much of it: nobody could read how much is free"
+    free = unread if on.free is None else f", {gib(on.free)} GiB of it free"
     line(f"For {on.name or on.gpu}: {gib(on.total)} GiB{free}")
     suited = [one for one in rows if _suits(one[0], one[2], on)]
     running = [one for one in suited if one[2].verdict != fit.DOES_NOT_FIT]

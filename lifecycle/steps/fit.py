@@ -98,7 +98,7 @@ def summary(found: Plan) -> str:
     """A plan that goes well, in a line."""
     held = f"{found.weights / GIB:.1f} GiB of weights"
     cache = f"{found.kv_bytes / GIB:.1f} GiB of KV cache for {found.tokens} tokens"
-    trusted = "".join(f", if {one}" for one in found.conditions)
+    trusted = "".join(f"\nif {one}" for one in found.conditions)
     return f"{held}, {cache}, {found.length} a request{trusted}"
 
 
