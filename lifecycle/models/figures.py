@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lifecycle import tables
-from lifecycle.errors import ModelUnavailable
-from lifecycle.model import Model
+from lifecycle.errors import ModelUnavailable, UnknownKind
+from lifecycle.model import Architecture, Model
 from lifecycle.models import description, known, seed, tensors
 from lifecycle.models.folder import CONFIG
 from lifecycle.paths import Paths
-from lifecycle.planner import architecture
+from lifecycle.planner import architecture, mistral
 
 if TYPE_CHECKING:
     from lifecycle.hub.client import Hub
@@ -101,7 +101,7 @@ def learn(hub: "Hub", paths: Paths, repo: str, revision: str) -> None:
 def _model(
     name: str, config: Mapping[str, Any], header: tensors.Header, how: Loaded, source: str
 ) -> Model:
-    read = architecture.parse(config)
+    read = _parse(config)
     dtype = "" if how.dtype == "auto" else how.dtype
     if not header:  # weights in PyTorch's own format have none
         return tensors.estimated(name, read, source=CONFIG, dtype=dtype, online=how.online)
@@ -118,6 +118,17 @@ def _kept(
         return (kept["config"], header) if kept["form"] == FORM else None
     except (OSError, ValueError, KeyError, TypeError, ModelUnavailable):
         return None
+
+
+def _parse(config: Mapping[str, Any]) -> Architecture:
+    """Its architecture; what is wrong with it is told by the name of the file it came from."""
+    try:
+        return architecture.parse(config)
+    except UnknownKind:
+        raise
+    except ModelUnavailable as error:
+        told = error.what.replace(CONFIG, str(config.get(mistral.SAID_IN, CONFIG)))
+        raise ModelUnavailable(told, why=error.why, fix=error.fix) from None
 
 
 def _file(paths: Paths, repo: str, revision: str) -> Path:

@@ -113,9 +113,7 @@ def _require_attention(made: tuple[Layer, ...], heads: int) -> None:
         broken("its heads have no size")
 
 
-def _tied(
-    family: str, config: Mapping[str, Any], text: Mapping[str, Any], read: Config
-) -> bool:
+def _tied(family: str, config: Mapping[str, Any], text: Mapping[str, Any], read: Config) -> bool:
     """Whether outputs are the embedding: the language part says, the whole, or its class."""
     for place in (text, config):
         if isinstance(place.get(TIED), bool):

@@ -18,6 +18,8 @@ EXPERTS = {
 }  # fmt: skip
 FAMILY = "transformer"
 """vLLM's `model_type` where the file names none; no class, so nothing is assumed."""
+SAID_IN = "_said_in"
+"""A key of our own: the file a config was made of, for what is told of it."""
 LONGEST = 128_000
 """Tokens, where the file names none."""
 
@@ -39,8 +41,13 @@ def config(params: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any
     beside = {key: value for key, value in other.items() if not isinstance(value, Mapping)}
     sees = params.get("vision_encoder") or _part(params, "vision_encoder_args")
     if not sees:
-        return {**beside, **text}
-    whole = {"model_type": "pixtral", "text_config": text, "vision_config": sees}
+        return {**beside, **text, SAID_IN: "params.json"}
+    whole = {
+        "model_type": "pixtral",
+        "text_config": text,
+        "vision_config": sees,
+        SAID_IN: "params.json",
+    }
     kept = {key: text[key] for key in ("quantization_config", "dtype") if text.get(key)}
     return {**whole, **kept}
 
