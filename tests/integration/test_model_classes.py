@@ -1,0 +1,19 @@
+"""`lifecycle/data/model_classes.toml` is what the engine's own transformers and vLLM say."""
+
+import subprocess
+import tomllib
+from pathlib import Path
+
+from lifecycle.paths import DATA
+from tests.integration.checkout import ROOT
+
+
+def test_the_table_is_what_the_classes_say(engine: Path) -> None:
+    python = engine / "bin" / "python"
+    script = ROOT / "tests" / "bench" / "model_classes.py"
+    done = subprocess.run([python, script], capture_output=True, text=True, timeout=300, check=True)
+    written = tomllib.loads((DATA / "model_classes.toml").read_text())
+    found = tomllib.loads(done.stdout)
+    for name in ("architectures", "dropped", "plugins"):
+        assert found[name] == written[name]
+    assert found["class"] == written["class"]
