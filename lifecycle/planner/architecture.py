@@ -51,9 +51,7 @@ def parse(config: Mapping[str, Any]) -> Architecture:
     if not family:
         broken("it has no model_type")
     # What the whole says holds for its language part, unless that or its class says otherwise.
-    outer = (
-        {} if text is config else {k: v for k, v in config.items() if not isinstance(v, Mapping)}
-    )
+    outer = {} if text is config else _whole(config, text, known)
     read = standard(text, replace(known, defaults={**outer, **known.defaults}))
     hidden = read.count("hidden_size", "n_embd", "d_model")
     heads = read.count("num_attention_heads", "n_head", "n_heads", default=0)
@@ -91,6 +89,13 @@ def parse(config: Mapping[str, Any]) -> Architecture:
         unknown=_unknown(family, known, classes, read),
         says_dtype=bool(_said_dtype(config, text)),
     )  # fmt: skip
+
+
+def _whole(config: Mapping[str, Any], text: Mapping[str, Any], known: Family) -> dict[str, Any]:
+    """What a config says outside of its language part; lengths only where that has none."""
+    own = {**known.defaults, **text}
+    lengths = {key for key in LENGTHS if any(own.get(one) is not None for one in LENGTHS)}
+    return {k: v for k, v in config.items() if not isinstance(v, Mapping) and k not in lengths}
 
 
 def _require_layers(read: Config) -> None:

@@ -9,6 +9,10 @@ MOST = 1 << 40
 """No count in a model is larger; what is, is a mistake or an attack on our arithmetic."""
 
 
+AUTO = "auto"
+"""What some write for a number that follows from others."""
+
+
 class Config:
     """A mapping that is read with care: a wrong value is said by its name.
 
@@ -40,7 +44,7 @@ class Config:
             value = self.raw(key)
             if isinstance(value, list) and value:
                 value = value[0]  # some give one value a layer, all the same
-            if value is None:
+            if value is None or value == AUTO:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
                 broken(f"{key} is {value!r}, which is no whole number")

@@ -22,7 +22,7 @@ def language_part(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], Family,
             return language_part(named)
     # A whole that names its language part nowhere is flat: the keys are the language part's.
     family = tables.families.family(kind)
-    if family.text and not family.defaults:
+    if family.text and "num_hidden_layers" not in _renamed(family.defaults, family):
         return config, tables.families.family(family.text), family.text
     return config, family, kind
 

@@ -3,16 +3,18 @@ from the hub, from the cache and from the folder, and never a traceback.
 """
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from lifecycle.errors import ModelUnavailable
 from tests.fake_hub import FakeHub
 from tests.integration.checkout import Checkout, free_port
+
+if TYPE_CHECKING:
+    import subprocess
 
 MISTRAL, MODELOPT, STRANGE = "acme/own-format", "acme/modelopt", "acme/strange"
 CONFIG = {

@@ -160,7 +160,10 @@ def test_the_type_it_is_computed_in(said: dict[str, Any], dtype: str) -> None:
         ({"quant_method": "something-new"}, "", 128, False),
         ({"quant_method": "gptq", "bits": 4, "sym": False}, "int4", 128, True),
         ({"group_size": 64, "bits": 4}, "int4", 64, False),
-        ({"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8"}}, "fp8", 0, False),
+        (
+            {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8"}},
+            "fp8", 0, False,
+        ),
         ({"quant_method": "modelopt", "quant_algo": "fp8_pb_wo"}, "fp8", 0, False),
         (
             {"quant_method": "quark", "global_quant_config": {"weight": {"dtype": "fp8_e4m3"}}},

@@ -1,4 +1,4 @@
-"""Config files of published models with names and defaults of their own, read as their classes do."""
+"""Published config files with names and defaults of their own, read as their classes do."""
 
 import json
 from collections import Counter
@@ -125,6 +125,28 @@ def test_null_means_none_and_not_the_class_s_value() -> None:
     mistral = {k: v for k, v in LLAMA_8B.items() if k != "rope_scaling"} | {"model_type": "mistral"}
     assert architecture.parse(mistral).layers[0].window == 4096
     assert architecture.parse(mistral | {"sliding_window": None}).layers[0].kind == "full"
+
+
+def test_a_whole_s_length_is_not_its_language_part_s() -> None:
+    # Isaac's max_sequence_length is of the whole; vLLM asks the language part alone.
+    text = {k: v for k, v in LLAMA_8B.items() if k != "rope_scaling"}
+    seeing = {"model_type": "llava", "max_sequence_length": 512, "text_config": text}
+    assert architecture.parse(seeing).longest == 131_072
+    unnamed = {k: v for k, v in text.items() if k != "max_position_embeddings"}
+    other = seeing | {"text_config": unnamed | {"model_type": "brand_new"}}
+    assert architecture.parse(other).longest == 512
+
+
+def test_a_part_that_does_not_say_what_it_is_is_what_its_whole_assumes() -> None:
+    text = {k: v for k, v in LLAMA_8B.items() if k != "model_type"}
+    read = architecture.parse({"model_type": "llava", "text_config": text})
+    assert read.family == "llama"
+    assert architecture.parse({"model_type": "llava"}).hidden == 4096  # all of it is assumed
+
+
+def test_auto_is_no_number() -> None:
+    mamba = {"model_type": "mamba", "time_step_rank": "auto", "num_hidden_layers": 4}
+    assert {one.kind for one in architecture.parse(mamba).layers} == {"state"}
 
 
 def test_layers_that_differ_keep_heads_of_their_own() -> None:
