@@ -29,6 +29,7 @@ BITS = {
 }  # fmt: skip
 FLOATS = {"F64", "F32", "F16", "BF16"}
 FLOAT8 = {"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"}
+PACKED = "QUANTIZATION says how its packed weights are quantized: its config.json does not"
 UNDESCRIBED = "vLLM reads its float8 weights: no file of the model says how they are quantized"
 EMBEDDING = re.compile(r"(embed_tokens|wte|word_embeddings|tok_embeddings|embedding)\.weight$")
 PER_LAYER = re.compile(r"embed_tokens_per_layer|per_layer_token_embd")
@@ -149,6 +150,10 @@ def settled(architecture: Architecture, header: Header) -> Architecture:
     if not architecture.says_dtype and types == {"F16"}:
         architecture = replace(architecture, dtype="float16", says_dtype=True)
     kind = architecture.quantization
+    if not kind.method and any(name.endswith(".qweight") for name in header):
+        kind = replace(kind, others=("packed",))
+        unknown = (*architecture.unknown, PACKED)
+        return replace(architecture, quantization=kind, unknown=unknown)
     stored = any(tensor.dtype in FLOAT8 and "scale" not in name for name, tensor in header.items())
     if not stored or "fp8" in kind.formats:
         return architecture

@@ -32,7 +32,7 @@ def steps(backend: Backend, *, measured: int | None = None) -> list[Step]:
 
     def told(now: Host) -> str:
         found = plan(backend, now, measured)
-        return "" if found is None else summary(found)
+        return summary(found) if found else _unread(now)
 
     return [
         Step(
@@ -45,6 +45,12 @@ def steps(backend: Backend, *, measured: int | None = None) -> list[Step]:
             phase="plan",
         )
     ]
+
+
+def _unread(now: Host) -> str:
+    """That nothing was reckoned of a model that is there, and what follows."""
+    why = now.weights.unread
+    return f"not reckoned, and the length is left to vLLM: {why}" if why else ""
 
 
 def plan(backend: Backend, host: Host, measured: int | None = None) -> Plan | None:

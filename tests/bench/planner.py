@@ -99,7 +99,9 @@ class Score:
 
     @property
     def false_fit(self) -> bool:
-        return self.case.failed and self.plan is not None and self.plan.fits
+        """A promise that did not hold, one with a condition too: no row says whether it held."""
+        promised = {fit.FITS, fit.FITS_IF}
+        return self.case.failed and self.plan is not None and self.plan.verdict in promised
 
 
 def score(case: Case) -> Score:

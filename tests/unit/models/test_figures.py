@@ -256,7 +256,11 @@ class Quantized(Hub):
 
     def config(self, _: str, sha: str, path: str) -> dict[str, Any]:
         super().config(_, sha, path)
-        return {"hf_quant_config.json": QUANTIZED, "params.json": PARAMS}.get(path, CONFIG)
+        apart: dict[str, dict[str, Any]] = {
+            "hf_quant_config.json": QUANTIZED,
+            "params.json": PARAMS,
+        }
+        return apart.get(path, CONFIG)
 
 
 def test_the_hub_is_asked_for_quantization_apart(paths: Paths) -> None:

@@ -214,3 +214,12 @@ def test_float8_scales_are_no_float8_weights() -> None:
 def test_without_a_word_the_weights_say_the_type(word: str | None, stored: str, dtype: str) -> None:
     read = architecture.parse(LLAMA_8B | {"torch_dtype": word})
     assert tensors.settled(read, header_of(model__embed_tokens__weight=stored)).dtype == dtype
+
+
+def test_packed_weights_without_a_word_are_a_condition() -> None:
+    # Old GPTQ repos keep it in quantize_config.json: vLLM reads that only with QUANTIZATION.
+    read = architecture.parse(LLAMA_8B)
+    found = tensors.settled(read, header_of(model__layers__0__mlp__up_proj__qweight="I32"))
+    assert tensors.PACKED in found.unknown
+    known = architecture.parse(LLAMA_8B | {"quantization_config": AWQ})
+    assert tensors.settled(known, header_of(a__qweight="I32")).unknown == ()

@@ -22,7 +22,8 @@ def model(config: dict[str, Any]) -> Model:
 
 
 def plan(config: dict[str, Any], card: Card = H100, **wanted: Any) -> Plan:
-    return fit.plan(model(config), card, Wanted(**({"version": "0.32.0", "length": 4096} | wanted)))
+    given: dict[str, Any] = {"version": "0.32.0", "length": 4096} | wanted
+    return fit.plan(model(config), card, Wanted(**given))
 
 
 @pytest.mark.parametrize(
@@ -145,3 +146,11 @@ def test_a_dropped_class_that_transformers_has_is_a_condition() -> None:
 def test_a_class_for_a_plugin_is_refused() -> None:
     bart = LLAMA_8B | {"architectures": ["BartForConditionalGeneration"]}
     assert any("plugin only" in one for one in plan(bart).blocked)
+
+
+def test_packed_weights_go_with_a_word_for_them() -> None:
+    header = {"model.layers.0.mlp.up_proj.qweight": tensors.Tensor("I32", (512, 14336))}
+    packed = tensors.model("m", architecture.parse(LLAMA_8B), header, source="headers")
+    found = fit.plan(packed, H100, Wanted(length=4096, quantization="gptq", version="0.32.0"))
+    assert not found.blocked
+    assert found.verdict == FITS_IF
