@@ -141,7 +141,8 @@ def _card(row: dict[str, Any], total: int) -> Card | None:
     if "Intel" in name:  # a kind this program does not plan for
         return None
     kind = "rocm" if AMD.search(name) else "cuda"
-    return Card(kind, total, total, name=name, count=tensor * pipeline)
+    free = row.get("free_gib")  # others use the rest; most rows do not say
+    return Card(kind, total, int(free * GIB) if free else None, name=name, count=tensor * pipeline)
 
 
 def _wanted(row: dict[str, Any]) -> Wanted:
