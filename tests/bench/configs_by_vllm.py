@@ -32,7 +32,7 @@ EXPECTED = {
     "mamba2": "it has no heads that attend",
     "minicpm3": "its model keeps whole keys, the convertor names the rotated part",
     "nemotron": "the convertor leaves heads open",
-    "step3p7": "its language part is transformers' step3p5, and vLLM has a class of its own for that",
+    "step3p7": "its language part is transformers' step3p5; vLLM has a class of its own for that",
     "xlnet": "no length is -1 there",
     "youtu": "as axk2",
 }

@@ -22,7 +22,7 @@ def test_the_table_is_what_the_classes_say(engine: Path) -> None:
 
 
 def test_each_class_s_config_is_read_as_vllm_reads_it(engine: Path) -> None:
-    command = [engine / "bin" / "python", "-m", "tests.bench.configs_by_vllm"]
+    command = [str(engine / "bin" / "python"), "-m", "tests.bench.configs_by_vllm"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
