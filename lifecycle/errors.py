@@ -75,3 +75,7 @@ class ModelUnavailable(LifecycleError):
     """The model is missing, gated, broken, or has no room."""
 
     exit_code = 9
+
+
+class UnknownKind(ModelUnavailable):
+    """The model may be good, and the planner does not know its kind."""

@@ -56,7 +56,9 @@ class Quantization:
         nested: the scales are quantized themselves (bitsandbytes' double quantization).
         skipped: modules left as they were, as the file spells them.
         kv_cache: the type it gives the KV cache; "" when it says nothing.
-        square: scales belong to blocks of rows and columns, and not to rows or groups of a row.
+        block: rows and columns that share one scale; 0 where scales belong to rows or their groups.
+        width: bits of an integer as the file says, also such as have no format here; 0 when unsaid.
+        others: formats of more groups of weights, or of tensors that are stored in another.
     """
 
     method: str = ""
@@ -66,7 +68,14 @@ class Quantization:
     nested: bool = False
     skipped: tuple[str, ...] = ()
     kv_cache: str = ""
-    square: bool = False
+    block: int = 0
+    width: int = 0
+    others: tuple[str, ...] = ()
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Every format any part of the weights has."""
+        return tuple(filter(None, (self.format, *self.others)))
 
     @property
     def bits(self) -> int:
@@ -137,9 +146,14 @@ class Architecture:
         intermediate: elements between the two halves of a dense feed-forward layer.
         expert_intermediate: the same of one expert.
         dtype: `bfloat16`, `float16` or `float32`: what vLLM computes with unless told otherwise.
-        longest: tokens vLLM takes at most; 0 when the file does not say.
+        longest: tokens vLLM takes when nobody says; 0 when the file does not say.
+        furthest: tokens it takes at most; of models with LongRoPE more than `longest`.
         ahead: parameters of layers that guess tokens ahead: in the files, and not loaded.
         unsure: parts of a kind that is only estimated, in words.
+        classes: names of its classes, as `architectures` gives them.
+        unknown: what must be true for anything reckoned here to hold, in words; none for a kind
+            that is known.
+        says_dtype: its file names the type to compute with; otherwise the weights' own decides.
     """
 
     family: str
@@ -154,11 +168,15 @@ class Architecture:
     tied: bool = False
     dtype: str = "bfloat16"
     longest: int = 0
+    furthest: int = 0
     quantization: Quantization = Quantization()
     vision: Vision = Vision()
     parameters: Parameters = Parameters()
     ahead: int = 0
     unsure: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    says_dtype: bool = True
 
     @property
     def keeping(self) -> tuple[Layer, ...]:

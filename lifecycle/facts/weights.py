@@ -19,7 +19,8 @@ def look(backend: Backend, paths: Paths) -> Weights:
     """Find `MODEL`: a packaged model, a folder, or a repo in the Hugging Face cache."""
     found, hub = find(backend, paths), source.of(backend)
     asked = hub is not None and figures.asked(paths, hub.repo, hub.revision)
-    return replace(found, model=_figures(found, backend, paths), asked=asked)
+    model, unread = _figures(found, backend, paths)
+    return replace(found, model=model, asked=asked, unread=unread)
 
 
 def find(backend: Backend, paths: Paths) -> Weights:
@@ -45,7 +46,8 @@ def _local(model: str, paths: Paths) -> Path | None:
     if model.startswith(("/", "~", ".")):
         return (paths.root / Path(model).expanduser()).resolve()
     inside = paths.models / model
-    return inside if (inside / "config.json").is_file() else None
+    described = any((inside / name).is_file() for name in (folder.CONFIG, folder.PARAMS))
+    return inside if described else None
 
 
 def _cached(hub: Source, paths: Paths) -> Weights:
@@ -65,18 +67,19 @@ def _cached(hub: Source, paths: Paths) -> Weights:
     return Weights(problem=f"{hub.repo} is in no Hugging Face cache (looked in {looked})")
 
 
-def _figures(found: Weights, backend: Backend, paths: Paths) -> Model | None:
-    """From the nearest to the farthest; None where nobody knows them, or they cannot be read."""
+def _figures(found: Weights, backend: Backend, paths: Paths) -> tuple[Model | None, str]:
+    """From the nearest to the farthest; none where nobody knows them, or why they are unread."""
     how = Loaded(backend.get("DTYPE"), backend.get("QUANTIZATION"))
     try:
         if found.path and not found.problem:
-            return figures.of_folder(found.path, backend.model, how)
+            return figures.of_folder(found.path, backend.model, how), ""
         hub = source.of(backend)
         learned = figures.of_hub(paths, hub.repo, hub.revision, how) if hub else None
-        return learned or figures.of_catalogue(backend.model, how, backend.get("REVISION"))
-    except (ModelUnavailable, OSError):
+        known = learned or figures.of_catalogue(backend.model, how, backend.get("REVISION"))
+    except (ModelUnavailable, OSError) as error:
         # vLLM may know a kind of model that the planner does not.
-        return None
+        return None, getattr(error, "why", "") or str(error)
+    return known, ""
 
 
 def _weights(path: Path, root: Path, problem: str) -> Weights:

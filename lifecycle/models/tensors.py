@@ -9,7 +9,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,18 @@ BITS = {
     "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
 }  # fmt: skip
 FLOATS = {"F64", "F32", "F16", "BF16"}
+FLOAT8 = {"F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"}
+PACKED = "QUANTIZATION says how its packed weights are quantized: its config.json does not"
+UNDESCRIBED = "vLLM reads its float8 weights: no file of the model says how they are quantized"
 EMBEDDING = re.compile(r"(embed_tokens|wte|word_embeddings|tok_embeddings|embedding)\.weight$")
 PER_LAYER = re.compile(r"embed_tokens_per_layer|per_layer_token_embd")
 HEAD = re.compile(r"(^|\.)(lm_head|output|embed_out)\.weight$")
 LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
 SEES = re.compile(
-    r"(^|\.)(visual|vision_tower|vision_model|vision|audio_tower|multi_modal_projector)\."
+    r"(^|\.)(visual|vision_tower|vision_model|vision|audio_tower|multi_modal_projector|vision_encoder"
+    r"|vision_language_adapter|vision_adapter|patch_merger|pre_mm_projector_norm|mm_projector|mlp1"
+    r"|embed_vision|embed_audio|vpm|apm|resampler|audio_encoder|whisper_encoder|img_processor"
+    r"|vision_embed_tokens|sam_model|projector|aligner|connector|visual_tokenizer|vit)\."
 )
 NOT_LOADED = re.compile(r"(^|\.)mtp\.|rotary_emb\.inv_freq$|masked_bias$|\.attn\.bias$")
 KEPT_WIDE = re.compile(
@@ -107,9 +113,9 @@ def folder(path: Path) -> dict[str, Tensor]:
     Raises:
         ModelUnavailable: a file is broken.
     """
-    return {key: tensor for file in sorted(path.glob("*.safetensors"))
-            if not file.name.startswith("consolidated")
-            for key, tensor in read(file).items()}  # fmt: skip
+    # vLLM loads Mistral's own files where there are any, and nothing else.
+    files = sorted(path.glob("consolidated*.safetensors")) or sorted(path.glob("*.safetensors"))
+    return {key: tensor for file in files for key, tensor in read(file).items()}
 
 
 def model(  # noqa: PLR0913 - four of them by name: where it comes from, how it is loaded
@@ -128,11 +134,32 @@ def model(  # noqa: PLR0913 - four of them by name: where it comes from, how it 
         dtype: what vLLM computes with; "" for the model's own. Unquantized tensors are cast to it.
         online: `QUANTIZATION`: what unquantized weights become at the start.
     """
+    architecture = settled(architecture, header)
     by_dtype: Counter[str] = Counter()
     for tensor in header.values():
         by_dtype[tensor.dtype] += tensor.size
     held = _held(header, architecture, dtype or architecture.dtype, online)
     return Model(name, architecture, held, dict(by_dtype), source, exact=True)
+
+
+def settled(architecture: Architecture, header: Header) -> Architecture:
+    """What the tensors decide over the words of a config: float8 weights, and the type to compute
+    with where no word says it.
+    """
+    types = {tensor.dtype for tensor in header.values()} & FLOATS
+    if not architecture.says_dtype and types == {"F16"}:
+        architecture = replace(architecture, dtype="float16", says_dtype=True)
+    kind = architecture.quantization
+    if not kind.method and any(name.endswith(".qweight") for name in header):
+        kind = replace(kind, others=("packed",))
+        unknown = (*architecture.unknown, PACKED)
+        return replace(architecture, quantization=kind, unknown=unknown)
+    stored = any(tensor.dtype in FLOAT8 and "scale" not in name for name, tensor in header.items())
+    if not stored or "fp8" in kind.formats:
+        return architecture
+    kind = replace(kind, others=(*kind.others, "fp8"))
+    unknown = architecture.unknown if kind.method else (*architecture.unknown, UNDESCRIBED)
+    return replace(architecture, quantization=kind, unknown=unknown)
 
 
 def estimated(

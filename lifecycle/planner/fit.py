@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from lifecycle import tables
+from lifecycle.host import GIB
 from lifecycle.model import Model
-from lifecycle.planner import advice, limits
+from lifecycle.planner import advice, limits, refusals
 from lifecycle.planner.advice import SHORTEST, rounded
 from lifecycle.planner.plan import (
     DOES_NOT_FIT,
     FITS,
+    FITS_IF,
     FITS_WITH,
     Alternative,
     Card,
@@ -21,6 +23,7 @@ from lifecycle.planner.total import Total, total
 __all__ = [
     "DOES_NOT_FIT",
     "FITS",
+    "FITS_IF",
     "FITS_WITH",
     "Alternative",
     "Card",
@@ -29,6 +32,12 @@ __all__ = [
     "Wanted",
     "plan",
 ]
+
+MONITORS = {"cuda": "nvidia-smi", "rocm": "amd-smi monitor"}
+UNNAMED = (
+    f"the model's files name no length: vLLM assumes {SHORTEST} tokens; set MAX_MODEL_LEN to what "
+    "it was made for"
+)
 
 
 def plan(
@@ -41,7 +50,8 @@ def plan(
 ) -> Plan:
     """Whether a model starts on a card as wanted, and what would instead.
 
-    "fits" means: also when overhead takes the most it may by the stated error.
+    "fits" means: also when overhead takes the most it may by the stated error, and nothing is left
+    that nobody could look at; otherwise it "fits, if".
 
     Args:
         measured: bytes of overhead a start of this model on this card really took.
@@ -57,9 +67,10 @@ def plan(
     length = reached if verdict == FITS_WITH else asked
     low, middle, high = _tokens(whole, wanted, length)
     starts = verdict != DOES_NOT_FIT
+    unseen = _conditions(model, whole, card, wanted) if starts else ()
     return Plan(
         model=model.name,
-        verdict=verdict,
+        verdict=FITS_IF if verdict == FITS and unseen else verdict,
         lines=whole.lines,
         budget=whole.budget,
         weights=whole.held,
@@ -73,13 +84,15 @@ def plan(
         longest=0 if blocked else rounded(whole.longest(most), most),
         requests=_at_once(whole, length) if starts else 0,
         missing=_missing(whole, asked if starts or wanted.length else SHORTEST, verdict),
-        exact=whole.cache.plain,
+        exact=whole.cache.plain and not model.architecture.unknown,
         settings=whole.settings(asked, length) if verdict == FITS_WITH else {},
         blocked=blocked,
         cautions=cautions,
         shortage=whole.shortage,
         notes=_notes(model, whole, wanted),
         alternatives=() if verdict == FITS else _instead(model, card, wanted, measured, candidates),
+        conditions=unseen,
+        derived=model.architecture.longest,
     )
 
 
@@ -87,6 +100,22 @@ def _verdict(reached: int, asked: int, *, full: bool) -> str:
     if reached >= asked and full:
         return FITS
     return FITS_WITH if reached >= min(SHORTEST, asked) else DOES_NOT_FIT
+
+
+def _conditions(model: Model, whole: Total, card: Card, wanted: Wanted) -> tuple[str, ...]:
+    """What nobody could look at: what others use of the card, how vLLM takes an unknown kind."""
+    return (*_unread(whole, card), *refusals.conditions(model.architecture, wanted))
+
+
+def _unread(whole: Total, card: Card) -> tuple[str, ...]:
+    if card.free is not None or card.ours:
+        return ()
+    seen = "Windows Task Manager shows it: Performance, GPU, dedicated memory"
+    if not card.wsl:
+        seen = f"{MONITORS.get(card.gpu, 'its driver')} shows it"
+    need, all_ = (f"{one / GIB:.1f}" for one in (whole.needed, card.total))
+    room = f"at least {need} of its {all_} GiB are free when it starts ({seen})"
+    return (f"{room}; if less is free, lower GPU_MEMORY_UTILIZATION",)
 
 
 def _at_once(whole: Total, length: int) -> int:
@@ -129,10 +158,13 @@ def _notes(model: Model, whole: Total, wanted: Wanted) -> tuple[str, ...]:
     said = [
         _seats(whole),
         "" if model.exact else "weights are reckoned from config.json, not read from the files",
-        "" if whole.cache.plain else "tokens are an estimate: " + ", ".join(architecture.unsure),
+        ""
+        if not architecture.unsure
+        else "tokens are an estimate: " + ", ".join(architecture.unsure),
+        "" if architecture.longest or wanted.length else UNNAMED,
     ]
     if kind.method and not kind.bits and not model.exact:
         said.append(f"the size of {kind.method} weights is not known: counted as 16 bits")
-    if architecture.longest and wanted.length > architecture.longest:
-        said.append(f"vLLM refuses more than the model's {architecture.longest} tokens")
+    if architecture.furthest and wanted.length > architecture.furthest:
+        said.append(f"vLLM refuses more than the model's {architecture.furthest} tokens")
     return tuple(one for one in said if one)

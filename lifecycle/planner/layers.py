@@ -4,6 +4,10 @@ The rules are vLLM 0.32's: `model_executor/layers/mamba/mamba_utils.py`, the mod
 where a file leaves the order of its layers out, the order its class has.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
+from lifecycle import tables
 from lifecycle.model import Layer, State
 from lifecycle.planner.numbers import Config
 
@@ -12,6 +16,7 @@ SLIDING = {"sliding_attention", "sliding", "local_attention", "sliding_window_at
 STATE = {"linear_attention", "mamba", "mamba2", "mamba1", "gated_delta_net", "recurrent", "conv"}
 NOTHING = {"mlp", "moe", "dense"}
 LATENT = ("kv_lora_rank", "qk_rope_head_dim")
+"""Keys of latent attention (MLA); whether vLLM keeps it compressed depends on the family."""
 NEMOTRON = {"M": "mamba", "*": "full_attention", "-": "mlp", "E": "moe"}
 MAMBA_ONLY = {"mamba", "mamba2", "falcon_mamba"}
 """Families that never attend."""
@@ -25,7 +30,10 @@ def layers(family: str, config: Config, heads: int, hidden: int) -> tuple[Layer,
         ModelUnavailable: the numbers do not say what a layer keeps.
     """
     kinds = _kinds(family, config)
-    attention = _attention(config, heads, hidden)
+    attention = _attention(family, config, heads, hidden)
+    blocks = unlike(config)
+    if blocks:
+        return tuple(_block(block, heads, attention) for block in blocks)
     made = [_layer(kind, family, config, attention, hidden) for kind in kinds]
     shared = config.count("num_kv_shared_layers", default=0)
     if shared:
@@ -97,17 +105,50 @@ def _window_or_not(index: int, family: str, config: Config) -> str:
     return "full_attention" if index < full_below else "sliding_attention"
 
 
-def _attention(config: Config, heads: int, hidden: int) -> Layer:
+def unlike(config: Config) -> list[Mapping[str, Mapping[str, Any]]]:
+    """Layers that differ from each other (Nemotron NAS), as `block_configs` describes them."""
+    blocks = config.raw("block_configs")
+    if not isinstance(blocks, list) or not all(_halves(one) for one in blocks):
+        return []
+    return blocks
+
+
+def _halves(block: object) -> bool:
+    return isinstance(block, Mapping) and all(
+        isinstance(block.get(half), Mapping) for half in ("attention", "ffn")
+    )
+
+
+def _block(block: Mapping[str, Mapping[str, Any]], heads: int, attention: Layer) -> Layer:
+    """What one of such layers keeps: nothing without attention, else heads in groups of its own."""
+    own = Config(block["attention"], {})
+    if own.raw("no_op") or own.raw("replace_with_linear"):
+        return Layer("none")
+    size = attention.head_dim
+    return Layer("full", heads // max(1, own.count("n_heads_in_group")), size, size)
+
+
+def squeezed(config: Config) -> bool:
+    """Whether attention is latent by its keys."""
+    return all(config.has(key) for key in LATENT)
+
+
+def _attention(family: str, config: Config, heads: int, hidden: int) -> Layer:
     """What a layer of plain attention keeps."""
-    if all(config.has(key) for key in LATENT):
+    if squeezed(config):
         rank, rope = (config.count(key) for key in LATENT)
-        return Layer("latent", kv_heads=1, head_dim=rank + rope)
+        if tables.families.latent(family):
+            return Layer("latent", kv_heads=1, head_dim=rank + rope)
+        whole = config.count("qk_nope_head_dim", default=0) + rope
+        return Layer("full", heads, whole, whole)  # values are padded to the size of keys
     kv_heads = config.count(
         "n_head_kv", "num_kv_heads", "num_key_value_heads", "multi_query_group_num",
         "num_attention_groups", default=heads,
     )  # fmt: skip
     if config.raw("multi_query") and not config.raw("new_decoder_architecture"):
         kv_heads = 1
+    if config.has("multi_query_attention") and not config.raw("multi_query_attention"):
+        kv_heads = heads
     size = head_dim(config, heads, hidden)
     return Layer("full", kv_heads, size, config.count("v_head_dim", default=size) or size)
 

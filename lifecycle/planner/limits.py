@@ -4,42 +4,23 @@ from typing import Protocol
 
 from lifecycle import tables
 from lifecycle.model import Architecture
+from lifecycle.planner import refusals
 
 
-class Card(Protocol):
+class Card(refusals.Card, Protocol):
     """What is asked of a card."""
-
-    @property
-    def gpu(self) -> str:
-        """`cuda`, `rocm` or `cpu`."""
-
-    @property
-    def arch(self) -> str:
-        """Compute capability or gfx name."""
 
     @property
     def wsl(self) -> bool:
         """It is reached through WSL2."""
 
 
-class Wanted(Protocol):
+class Wanted(refusals.Wanted, Protocol):
     """What is asked of a server."""
-
-    @property
-    def dtype(self) -> str:
-        """`DTYPE`."""
 
     @property
     def kv_dtype(self) -> str:
         """`KV_CACHE_DTYPE`."""
-
-    @property
-    def quantization(self) -> str:
-        """`QUANTIZATION`."""
-
-    @property
-    def version(self) -> str:
-        """Of vLLM; "" when unknown."""
 
 
 def of(
@@ -47,9 +28,10 @@ def of(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What stands in the way, and what is only good to know."""
     rows = tables.fit.limits(card.gpu, card.arch, wanted.version, wsl=card.wsl)
-    uses = _uses(architecture, wanted)
+    uses = _uses(architecture, card, wanted)
     met = [row for row in rows if row.what in uses]
-    blocking = tuple(row.says for row in met if row.blocks)
+    told = (*(row.says for row in met if row.blocks), *refusals.of(architecture, card, wanted))
+    blocking = tuple(dict.fromkeys(told))
     return blocking, tuple(row.says for row in met if not row.blocks)
 
 
@@ -68,17 +50,18 @@ def _allows(what: str, card: Card) -> bool:
     return bool(card.arch) and not any(row.what == what for row in rows)
 
 
-def _uses(architecture: Architecture, wanted: Wanted) -> set[str]:
+def _uses(architecture: Architecture, card: Card, wanted: Wanted) -> set[str]:
     """What of the model and the settings a card must be able to do."""
     kind = architecture.quantization
-    format_ = kind.format if kind.method else {"fp8": "fp8"}.get(wanted.quantization, "")
-    dtype = wanted.dtype if wanted.dtype not in {"", "auto"} else architecture.dtype
+    made = {"fp8": "fp8"}.get(wanted.quantization, "") if not kind.formats else ""
+    formats = kind.formats or (made,)
     method = kind.method or wanted.quantization
-    uses = {f"dtype:{dtype}", f"weights:{format_}", f"method:{method}", f"{method}:{format_}"}
+    uses = {f"dtype:{refusals.computed(architecture, card, wanted)}", f"method:{method}"}
+    uses |= {f"{what}:{one}" for one in formats for what in ("weights", method)}
     if architecture.experts:
-        uses |= {"experts", f"experts:{format_}"}
-    if kind.square:
-        uses.add(f"blocks:{format_}")
+        uses |= {"experts", *(f"experts:{one}" for one in formats)}
+    if kind.block:
+        uses.add(f"blocks:{kind.format}")
     return uses | {f"kv:{what}" for what in _cache(architecture, wanted)}
 
 

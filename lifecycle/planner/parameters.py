@@ -4,23 +4,19 @@ Only for when the headers of its files are not at hand. Own code: accelerate and
 by building the model, which takes PyTorch and the model's class; hf-mem reads headers.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from lifecycle.model import Layer, Parameters, Vision
-from lifecycle.planner.layers import FULL, head_dim
+from lifecycle.planner.layers import FULL, head_dim, squeezed, unlike
 from lifecycle.planner.numbers import Config
 
-UNGATED = {"relu2", "relu_squared"}
+UNGATED = {"relu2", "relu_squared", "xielu"}
 """Activations of feed-forward layers without a gate: two matrices, not three."""
 UNGATED_FAMILIES = {
-    "gpt2",
-    "opt",
-    "falcon",
-    "phi",
-    "starcoder2",
-    "gptj",
-    "gpt_neox",
-    "bloom",
-    "mpt",
-}
+    "gpt2", "opt", "falcon", "RefinedWeb", "RefinedWebModel", "phi", "phi-msft", "starcoder2",
+    "gptj", "gpt_neox", "gpt_bigcode", "gpt_neo", "codegen", "bloom", "mpt", "xglm",
+}  # fmt: skip
 
 
 def count(
@@ -83,7 +79,10 @@ def expert_width(config: Config) -> int:
 
 
 def dense_width(config: Config, hidden: int) -> int:
-    """Elements between the two halves of a dense layer."""
+    """Elements between the two halves of a dense layer; the most where they differ."""
+    blocks = unlike(config)
+    if blocks:
+        return max(_block_width(block["ffn"], hidden) for block in blocks)
     if config.has("block_auto_adjust_ff_dim") and config.raw("block_auto_adjust_ff_dim"):
         size = 2 * config.count("intermediate_size", "block_ff_dim") // 3  # LFM2
         every = config.count("block_multiple_of", default=256)
@@ -101,12 +100,22 @@ def _ungated(family: str, config: Config) -> bool:
 
 def _dense(index: int, family: str, config: Config, hidden: int) -> int:
     width = config.raw("intermediate_size")
-    size = dense_width(config, hidden)
+    blocks = unlike(config)
+    size = dense_width(config, hidden) if not blocks else _block_width(blocks[index]["ffn"], hidden)
     if isinstance(width, list) and index < len(width) and isinstance(width[index], int):
         size = width[index]
     elif config.raw("use_double_wide_mlp") and index >= _own(config):
         size *= 2  # Gemma 4: layers that share another's keys and values are wider instead
+    size //= max(1, config.count("intermediate_halves", default=1))
     return (2 if _ungated(family, config) else 3) * hidden * size
+
+
+def _block_width(feed: Mapping[str, Any], hidden: int) -> int:
+    """Of a layer of Nemotron NAS (vLLM: `_ffn_mult_to_intermediate_size` of `nemotron_nas.py`)."""
+    factor = feed.get("ffn_mult")
+    if feed.get("no_op") or not isinstance(factor, int | float):
+        return 0
+    return -(-int(2 * factor * hidden / 3) // 256) * 256
 
 
 def _own(config: Config) -> int:
@@ -166,7 +175,7 @@ def _mixer(layer: Layer, index: int, family: str, config: Config, hidden: int) -
     if layer.kind == "state":
         return _recurrent(family, config, layer, hidden)
     heads = config.count("num_attention_heads", "n_head", default=0)
-    if layer.kind == "latent":
+    if layer.kind in {"latent", "full"} and squeezed(config):
         return _latent(config, heads, hidden)
     if layer.kind == "none":
         # Gemma shares keys and values, not queries; a feed-forward layer has neither.

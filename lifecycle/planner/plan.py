@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from lifecycle.planner.overhead import Overhead
 
 FITS = "fits"
+FITS_IF = "fits, if"
 FITS_WITH = "fits with these settings"
 DOES_NOT_FIT = "does not fit"
 
@@ -20,6 +21,7 @@ class Card:
             that can be had.
         arch: compute capability (`8.9`) or gfx name; "" when unknown: no limits are known then.
         count: cards there are.
+        ours: what is not free is held by the server that the planned one replaces.
     """
 
     gpu: str
@@ -29,6 +31,7 @@ class Card:
     name: str = ""
     count: int = 1
     wsl: bool = False
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Wanted:
         overlap: False for `--no-async-scheduling`.
         prefixes: False for `--no-enable-prefix-caching`.
         state_dtype: `--mamba-ssm-cache-dtype`.
+        deprecated: `--allow-deprecated-quantization`.
     """
 
     length: int = 0
@@ -68,6 +72,7 @@ class Wanted:
     overlap: bool = True
     prefixes: bool = True
     state_dtype: str = ""
+    deprecated: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,10 @@ class Plan:
     """The answer.
 
     Args:
-        verdict: `fits`, `fits with these settings` or `does not fit`.
+        verdict: `fits`, `fits, if`, `fits with these settings` or `does not fit`.
+        conditions: what must hold for it to start, and nobody could look at; each a sentence after
+            "if". None where it does not fit.
+        derived: the longest context vLLM takes of this model; 0 when its files do not say.
         settings: what must be set for it to fit (`MAX_MODEL_LEN`, `MAX_NUM_SEQS`); empty when it
             fits as wanted.
         length: the context this plan starts with: the wanted one, or the longest that fits.
@@ -138,6 +146,8 @@ class Plan:
     cautions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    conditions: tuple[str, ...] = ()
+    derived: int = 0
 
     @property
     def kv_available(self) -> int:
@@ -151,5 +161,5 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        """It starts as it was wanted."""
+        """It starts as it was wanted, and nothing has to be taken on trust."""
         return self.verdict == FITS

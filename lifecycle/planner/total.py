@@ -28,6 +28,7 @@ class Total:
         lack: bytes of that shortage.
         requests: at once, as wanted or as vLLM chooses.
         seated: each of them needs a block of the cache before vLLM starts.
+        given: the cache has the size that was asked for; `budget` is all that is free then.
     """
 
     budget: int
@@ -40,6 +41,13 @@ class Total:
     lack: int = 0
     requests: int = 0
     seated: bool = False
+    given: bool = False
+
+    @property
+    def needed(self) -> int:
+        """What must be free of a card: before vLLM begins, or for a cache of a given size."""
+        taken = self.held + self.overhead.total + max(0, self.available)
+        return taken if self.given else self.budget
 
     @property
     def seats(self) -> int:
@@ -221,7 +229,7 @@ def _told(
     exact = replace(parts.overhead, error=0)
     return Total(
         free, parts.held, exact, parts.cache, space, lines, shortage, lack, parts.requests,
-        parts.seated,
+        parts.seated, given=True,
     )  # fmt: skip
 
 

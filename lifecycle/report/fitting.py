@@ -9,6 +9,8 @@ from lifecycle.planner import fit
 from lifecycle.report.terminal import gib, line, note, out
 from lifecycle.tables.catalogue import CatalogueModel
 
+COLOURS = {fit.FITS: "green", fit.FITS_IF: "yellow", fit.FITS_WITH: "yellow"}
+
 
 def models(rows: list[tuple[CatalogueModel, bool, fit.Plan]], on: fit.Card) -> None:
     """The catalogue, and what of it a card can run.
@@ -16,7 +18,8 @@ def models(rows: list[tuple[CatalogueModel, bool, fit.Plan]], on: fit.Card) -> N
     Args:
         rows: a model, whether it is on this disk, and the plan for it.
     """
-    free = "" if on.free is None else f", {gib(on.free)} GiB of it free"
+    unread = ", if nothing else uses much of it: nobody could read how much is free"
+    free = unread if on.free is None else f", {gib(on.free)} GiB of it free"
     line(f"For {on.name or on.gpu}: {gib(on.total)} GiB{free}")
     suited = [one for one in rows if _suits(one[0], one[2], on)]
     running = [one for one in suited if one[2].verdict != fit.DOES_NOT_FIT]
@@ -65,8 +68,10 @@ def plan(found: fit.Plan, on: fit.Card, backend: Backend) -> None:
         table.add_row(f"{one.bytes / GIB:.2f} GiB", one.label, escape(one.note))
     out.print(table)
     out.print(f"\n{_tokens(found)}")
-    colour = {fit.FITS: "green", fit.FITS_WITH: "yellow"}.get(found.verdict, "red")
+    colour = COLOURS.get(found.verdict, "red")
     out.print(f"\n[bold {colour}]{found.verdict}[/]{escape(_verdict(found))}", soft_wrap=True)
+    for text in found.conditions:
+        out.print(f"  [yellow]if[/] {escape(text)}", soft_wrap=True)
     for text in (*found.blocked, *filter(None, [found.shortage])):
         out.print(f"  [red]{escape(text)}[/]", soft_wrap=True)
     for other in found.alternatives:
@@ -93,4 +98,5 @@ def _verdict(found: fit.Plan) -> str:
     how = f"{found.length:,} tokens a request, {found.requests} such {many} at once"
     longest = f"; the longest that fits: {found.longest:,}" if found.longest > found.length else ""
     short = f"; as wanted it lacks {gib(found.missing)} GiB" if found.missing else ""
-    return (f" ({said})" if said else "") + f": {how}{longest}{short}"
+    trust = " what follows holds" if found.verdict == fit.FITS_IF else ""
+    return trust + (f" ({said})" if said else "") + f": {how}{longest}{short}"

@@ -32,7 +32,7 @@ def steps(backend: Backend, *, measured: int | None = None) -> list[Step]:
 
     def told(now: Host) -> str:
         found = plan(backend, now, measured)
-        return "" if found is None else summary(found)
+        return summary(found) if found else _unread(now)
 
     return [
         Step(
@@ -48,6 +48,12 @@ def steps(backend: Backend, *, measured: int | None = None) -> list[Step]:
     ]
 
 
+def _unread(now: Host) -> str:
+    """That nothing was reckoned of a model that is there, and what follows."""
+    why = now.weights.unread
+    return f"not reckoned, and the length is left to vLLM: {why}" if why else ""
+
+
 def plan(backend: Backend, host: Host, measured: int | None = None) -> Plan | None:
     """The planner's answer; None where too little is known: the model's figures, or the card's.
 
@@ -59,7 +65,7 @@ def plan(backend: Backend, host: Host, measured: int | None = None) -> Plan | No
     if known is None or here is None or not here.total:
         return None
     if host.server.alive:
-        here = replace(here, free=_free_without(host) if here.gpu == "cpu" else None)
+        here = replace(here, free=_free_without(host) if here.gpu == "cpu" else None, ours=True)
     version = serve_arguments.version(backend, host)
     return fit.plan(known, here, wanted(backend, version), measured=measured)
 
@@ -75,7 +81,7 @@ def shortage(backend: Backend, found: Plan) -> str:
     """Why a start would fail; "" when not, or not with settings that are ours to choose."""
     free = not backend.get("MAX_MODEL_LEN")
     ours = not any(backend.get(key) for key in found.settings)
-    if found.verdict == fit.FITS or (found.verdict == fit.FITS_WITH and ours):
+    if found.verdict in {fit.FITS, fit.FITS_IF} or (found.verdict == fit.FITS_WITH and ours):
         return ""
     if found.blocked:
         return "\n".join(found.blocked)
@@ -99,7 +105,8 @@ def summary(found: Plan) -> str:
     """A plan that goes well, in a line."""
     held = f"{found.weights / GIB:.1f} GiB of weights"
     cache = f"{found.kv_bytes / GIB:.1f} GiB of KV cache for {found.tokens} tokens"
-    return f"{held}, {cache}, {found.length} a request"
+    trusted = "".join(f"\nif {one}" for one in found.conditions)
+    return f"{held}, {cache}, {found.length} a request{trusted}"
 
 
 def with_length(backend: Backend, found: Plan | None) -> Backend:
@@ -111,7 +118,9 @@ def with_length(backend: Backend, found: Plan | None) -> Backend:
     """
     if found is None or found.verdict == fit.DOES_NOT_FIT:
         return backend
-    told = {"MAX_MODEL_LEN": str(found.length), **found.settings}
+    # Where the model's files name no length, ours would be a guess that looks like a fact.
+    length = {"MAX_MODEL_LEN": str(found.length)} if found.derived else {}
+    told = {**length, **found.settings}
     for key, value in told.items():
         if not backend.get(key):
             backend = backend.with_setting(key, value, "inv plan")
@@ -131,7 +140,9 @@ def notes(backend: Backend, found: Plan | None) -> list[str]:
         said.append(f"MAX_MODEL_LEN={length}: {_reason(found)} (inv plan shows the sum)")
     if seats:
         said.append(f"MAX_NUM_SEQS={seats}: as many requests at once as there is room for")
-    return [*said, *found.cautions]
+    if not found.derived and not backend.get("MAX_MODEL_LEN"):
+        said.append(fit.UNNAMED)
+    return [*said, *(f"it starts if {one}" for one in found.conditions), *found.cautions]
 
 
 def _reason(found: Plan) -> str:
@@ -165,6 +176,7 @@ def wanted(backend: Backend, version: str) -> Wanted:
         overlap="--no-async-scheduling" not in extra,
         prefixes="--no-enable-prefix-caching" not in extra,
         state_dtype=extra.get("--mamba-ssm-cache-dtype", ""),
+        deprecated="--allow-deprecated-quantization" in extra,
     )
 
 

@@ -1,7 +1,6 @@
 """What a start takes besides weights and KV cache, and what cards can (`data/fit.toml`)."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from lifecycle.tables.rows import load_file, load_rows
 from lifecycle.tables.versions import between, numbers
@@ -131,17 +130,6 @@ def limits(gpu: str, arch: str, version: str = "", *, wsl: bool) -> list[Limit]:
         for row in load_rows(Limit, "fit.toml", "limit")
         if row.gpu == gpu and (wsl or not row.wsl) and _holds(row, version) and _applies(row, arch)
     ]
-
-
-def family(name: str) -> dict[str, Any]:
-    """What a family's class assumes for keys a `config.json` leaves out."""
-    found = load_file("fit.toml")["family"].get(name, {})
-    return {k: v for k, v in found.items() if k not in {"source", "checked"}}
-
-
-def tied(name: str) -> bool:
-    """Whether a family's outputs are its embedding when the file does not say."""
-    return any(name.startswith(one) for one in load_file("fit.toml")["tied"]["families"])
 
 
 def reserve(*, wsl: bool) -> int:

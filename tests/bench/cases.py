@@ -93,6 +93,8 @@ def config(row: dict[str, Any]) -> dict[str, Any]:
     said = {NAMES[key]: value for key, value in arch.items() if key in NAMES and value is not None}
     found: dict[str, Any] = {"model_type": _family(arch), **said, **known}
     found.setdefault("tie_word_embeddings", False)
+    # What a row leaves out is unknown, not what a class assumes.
+    found.setdefault("max_position_embeddings", 0)
     if "num_attention_heads" not in found and arch.get("hidden"):
         width = arch.get("head_dim") or 128
         found["num_attention_heads"] = max(arch["hidden"] // width, arch.get("kv_heads") or 1)
@@ -139,7 +141,8 @@ def _card(row: dict[str, Any], total: int) -> Card | None:
     if "Intel" in name:  # a kind this program does not plan for
         return None
     kind = "rocm" if AMD.search(name) else "cuda"
-    return Card(kind, total, total, name=name, count=tensor * pipeline)
+    free = row.get("free_gib")  # others use the rest; most rows do not say
+    return Card(kind, total, int(free * GIB) if free else None, name=name, count=tensor * pipeline)
 
 
 def _wanted(row: dict[str, Any]) -> Wanted:

@@ -99,7 +99,13 @@ class Score:
 
     @property
     def false_fit(self) -> bool:
+        """It failed, and nothing was left to be said: "fits, if" names what the row does not."""
         return self.case.failed and self.plan is not None and self.plan.fits
+
+    @property
+    def promised(self) -> bool:
+        """As wanted, whatever the conditions."""
+        return self.plan is not None and self.plan.verdict in {fit.FITS, fit.FITS_IF}
 
 
 def score(case: Case) -> Score:

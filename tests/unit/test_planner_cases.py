@@ -31,6 +31,19 @@ def test_a_row(score: Score) -> None:
         assert abs(score.tokens_error) <= 0.15
 
 
+def test_no_condition_hides_a_start_that_failed() -> None:
+    # Of these rows we know that nobody else's memory was to blame.
+    failed = [one for one in (*SCORES, *MORE) if one.case.failed and one.plan]
+    assert len(failed) >= 9
+    assert not any(one.promised for one in failed)
+
+
+def test_what_is_free_is_unknown_unless_a_row_says() -> None:
+    conditions = [one.plan.conditions for one in SCORES if one.plan and one.promised]
+    assert conditions
+    assert all(conditions)
+
+
 def test_half_of_the_tokens_are_closer_still() -> None:
     assert planner.summary(SCORES)["planner-tokens"][0] <= 0.05
 

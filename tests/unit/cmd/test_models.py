@@ -41,7 +41,7 @@ def told(capsys: Captured, **options: Any) -> dict[str, dict[str, Any]]:
 def test_every_row_is_listed_with_its_verdict(capsys: Captured) -> None:
     rows = told(capsys, gpu="4090", vram="24GiB")
     assert set(rows) == {row.name for row in catalogue()}
-    assert rows["qwen3-14b-awq"]["verdict"] == "fits"
+    assert rows["qwen3-14b-awq"]["verdict"] == "fits, if"
     assert rows["llama-3.1-70b-awq"]["verdict"] == "does not fit"
     assert rows["llama-3.1-8b"]["gated"]
     assert rows["llama-3.1-8b"]["verdict"] == "fits with these settings"
@@ -54,7 +54,7 @@ def test_a_card_that_cannot_is_told_apart_from_one_that_is_too_small(capsys: Cap
     blocked = [row for row in rows.values() if row["blocked"]]
     assert not any(row["suits"] for row in blocked)
     assert not rows["qwen3-8b-fp8"]["blocked"]
-    assert rows["qwen3-8b-awq"]["verdict"] == "fits"
+    assert rows["qwen3-8b-awq"]["verdict"] == "fits, if"
     assert rows["qwen3-8b-awq"]["suits"]
 
 

@@ -122,3 +122,17 @@ def test_a_misspelled_name_names_the_nearest_one(checkout: Checkout) -> None:
 
 def test_a_name_like_no_other_is_told_as_it_is(checkout: Checkout) -> None:
     assert look(checkout, "zzz").problem == "there is no folder and no known model called zzz."
+
+
+def test_why_a_kind_cannot_be_read_is_kept(checkout: Checkout) -> None:
+    place = make(checkout.root / "strange")
+    (place / "config.json").write_text('{"model_type": "strange", "width": 8}')
+    found = look(checkout, str(place))
+    assert (found.problem, found.model) == ("", None)
+    assert "no hidden_size" in found.unread
+
+
+def test_mistral_s_own_format_is_found_by_its_name(checkout: Checkout) -> None:
+    place = make(checkout.paths.models / "own")
+    (place / "config.json").rename(place / "params.json")
+    assert look(checkout, "own").path == place

@@ -161,3 +161,128 @@ def test_the_catalogue_knows_one_revision_of_a_model() -> None:
     assert figures.of_catalogue("Qwen/Qwen3-8B") == found
     assert figures.of_catalogue("qwen3-8b", revision="another") is None
     assert figures.of_catalogue("acme/unknown") is None
+
+
+PARAMS = {"dim": 64, "n_layers": 2, "head_dim": 16, "hidden_dim": 128, "n_heads": 4,
+          "n_kv_heads": 2, "vocab_size": 256, "rope_theta": 1e6}  # fmt: skip
+SEES = {"hidden_size": 32, "num_channels": 3, "image_size": 64, "patch_size": 16,
+        "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2}  # fmt: skip
+MISTRAL_HEADER = {
+    "tok_embeddings.weight": {"dtype": "BF16", "shape": [256, 64]},
+    "output.weight": {"dtype": "BF16", "shape": [256, 64]},
+    "layers.0.attention.wq.weight": {"dtype": "BF16", "shape": [64, 64]},
+    "vision_encoder.transformer.layers.2.attention.wq.weight": {"dtype": "BF16", "shape": [32, 32]},
+}
+QUANTIZED = {"producer": {"name": "modelopt"},
+             "quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}}  # fmt: skip
+FP8_HEADER = HEADER | {"model.layers.0.mlp.up_proj.weight": {"dtype": "F8_E4M3", "shape": [16, 8]}}
+
+
+def files(folder: Path, weights: str, header: dict[str, Any], **others: dict[str, Any]) -> Path:
+    """A folder of JSON files and one with weights."""
+    folder.mkdir()
+    for name, content in others.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    text = json.dumps(header).encode()
+    (folder / weights).write_bytes(len(text).to_bytes(8, "little") + text)
+    return folder
+
+
+def test_mistral_s_own_format_is_read(tmp_path: Path) -> None:
+    # Field case F07: a traceback once.
+    place = files(tmp_path / "m", "consolidated.safetensors", MISTRAL_HEADER, params=PARAMS)
+    found = figures.of_folder(place, "pixtral", Loaded())
+    read = found.architecture
+    assert {(one.kind, one.kv_heads, one.head_dim) for one in read.layers} == {("full", 2, 16)}
+    assert (len(read.layers), read.vocab, read.hidden) == (2, 256, 64)
+    assert read.longest == 128_000  # vLLM's, where the file names none
+    assert found.held.embedding == found.held.head == 256 * 64 * 2
+
+
+def test_what_sees_in_mistral_s_format_counts(tmp_path: Path) -> None:
+    seeing = PARAMS | {"vision_encoder": SEES, "max_seq_len": 4096}
+    place = files(tmp_path / "m", "consolidated.safetensors", MISTRAL_HEADER, params=seeing)
+    found = figures.of_folder(place, "pixtral", Loaded())
+    assert found.architecture.vision.depth == 3
+    assert found.architecture.longest == 4096
+    assert found.held.vision == 32 * 32 * 2
+
+
+def test_a_broken_params_file_is_told_by_its_name(tmp_path: Path) -> None:
+    broken = PARAMS | {"n_layers": "two"}
+    place = files(tmp_path / "m", "consolidated.safetensors", MISTRAL_HEADER, params=broken)
+    with pytest.raises(ModelUnavailable) as caught:
+        figures.of_folder(place, "mine", Loaded())
+    assert "params.json" in caught.value.what
+    assert "config.json" not in caught.value.what
+
+
+def test_of_both_formats_vllm_takes_mistral_s(tmp_path: Path) -> None:
+    place = files(tmp_path / "m", "consolidated.safetensors", MISTRAL_HEADER,
+                  params=PARAMS, config=CONFIG | {"max_position_embeddings": 512})  # fmt: skip
+    text = json.dumps(HEADER).encode()
+    (place / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
+    found = figures.of_folder(place, "both", Loaded())
+    assert len(found.architecture.layers) == 2
+    assert found.architecture.longest == 512  # what is missing comes from config.json
+    assert found.held.embedding == 256 * 64 * 2
+
+
+def test_params_without_mistral_s_weights_are_no_config(tmp_path: Path) -> None:
+    place = files(tmp_path / "m", "model.safetensors", HEADER, params=PARAMS)
+    with pytest.raises(ModelUnavailable, match=r"no config\.json"):
+        figures.of_folder(place, "mine", Loaded())
+
+
+def test_quantization_that_stands_apart_is_read(tmp_path: Path) -> None:
+    # Field case F08: ModelOpt until 0.29.
+    place = files(tmp_path / "m", "model.safetensors", FP8_HEADER,
+                  config=CONFIG, hf_quant_config=QUANTIZED)  # fmt: skip
+    kind = figures.of_folder(place, "mine", Loaded()).architecture.quantization
+    assert (kind.method, kind.formats, kind.kv_cache) == ("modelopt", ("fp8",), "fp8")
+
+
+def test_a_config_s_own_quantization_comes_first(tmp_path: Path) -> None:
+    own = CONFIG | {"quantization_config": {"quant_method": "awq", "bits": 4}}
+    place = files(
+        tmp_path / "m", "model.safetensors", HEADER, config=own, hf_quant_config=QUANTIZED
+    )
+    kind = figures.of_folder(place, "mine", Loaded()).architecture.quantization
+    assert (kind.method, kind.kv_cache) == ("awq", "")
+
+
+class Quantized(Hub):
+    """A hub whose repo keeps its quantization apart, or has Mistral's files."""
+
+    def config(self, _: str, sha: str, path: str) -> dict[str, Any]:
+        super().config(_, sha, path)
+        apart: dict[str, dict[str, Any]] = {
+            "hf_quant_config.json": QUANTIZED,
+            "params.json": PARAMS,
+        }
+        return apart.get(path, CONFIG)
+
+
+def test_the_hub_is_asked_for_quantization_apart(paths: Paths) -> None:
+    learn(Quantized("config.json", "hf_quant_config.json", "model.safetensors"), paths)
+    found = figures.of_hub(paths, REPO, "main", Loaded())
+    assert found
+    assert found.architecture.quantization.kv_cache == "fp8"
+
+
+def test_the_hub_is_asked_for_mistral_s_params(paths: Paths) -> None:
+    hub = Quantized("params.json", "consolidated.safetensors", "tekken.json")
+    learn(hub, paths)
+    assert "config.json" not in hub.asked
+    found = figures.of_hub(paths, REPO, "main", Loaded())
+    assert found
+    assert len(found.architecture.layers) == 2
+
+
+def test_notes_that_missed_something_are_asked_for_anew(paths: Paths) -> None:
+    learn(Hub("config.json", "model.safetensors"), paths)
+    (kept,) = (paths.home / "figures").iterdir()
+    old = {key: value for key, value in json.loads(kept.read_text()).items() if key != "form"}
+    kept.write_text(json.dumps(old))
+    assert not figures.asked(paths, REPO, "main")
+    assert figures.of_hub(paths, REPO, "main", Loaded()) is None

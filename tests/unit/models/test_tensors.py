@@ -174,3 +174,52 @@ def test_modules_left_alone_keep_their_size(skipped: list[str], left: float) -> 
     gained = weights.estimate(read).layers - weights.estimate(packed).layers
     whole = plain.parameters.attention * (2 - weights.per_weight(read.quantization))
     assert gained == pytest.approx(left * whole, abs=2)
+
+
+def header_of(**dtypes: str) -> dict[str, tensors.Tensor]:
+    return {
+        name.replace("__", "."): tensors.Tensor(dtype, (8, 8)) for name, dtype in dtypes.items()
+    }
+
+
+def test_float8_weights_count_whatever_the_words_say() -> None:
+    read = architecture.parse(LLAMA_8B)
+    found = tensors.settled(read, header_of(model__layers__0__mlp__up_proj__weight="F8_E4M3"))
+    assert found.quantization.formats == ("fp8",)
+    assert tensors.UNDESCRIBED in found.unknown
+    awq = architecture.parse(LLAMA_8B | {"quantization_config": AWQ})
+    mixed = tensors.settled(awq, header_of(model__layers__0__mlp__up_proj__weight="F8_E5M2"))
+    assert mixed.quantization.formats == ("int4", "fp8")
+    assert mixed.unknown == ()
+
+
+def test_float8_scales_are_no_float8_weights() -> None:
+    nvfp4 = {"quant_method": "modelopt", "quant_algo": "NVFP4"}
+    read = architecture.parse(LLAMA_8B | {"quantization_config": nvfp4})
+    header = header_of(model__layers__0__mlp__up_proj__weight="U8",
+                       model__layers__0__mlp__up_proj__weight_scale="F8_E4M3")  # fmt: skip
+    assert tensors.settled(read, header).quantization.formats == ("nvfp4",)
+
+
+@pytest.mark.parametrize(
+    ("word", "stored", "dtype"),
+    [
+        (None, "F16", "float16"),
+        (None, "BF16", "bfloat16"),
+        (None, "F32", "bfloat16"),
+        ("float8_e4m3fn", "F16", "float16"),  # no type to compute in
+        ("bfloat16", "F16", "bfloat16"),  # vLLM takes the word
+    ],
+)
+def test_without_a_word_the_weights_say_the_type(word: str | None, stored: str, dtype: str) -> None:
+    read = architecture.parse(LLAMA_8B | {"torch_dtype": word})
+    assert tensors.settled(read, header_of(model__embed_tokens__weight=stored)).dtype == dtype
+
+
+def test_packed_weights_without_a_word_are_a_condition() -> None:
+    # Old GPTQ repos keep it in quantize_config.json: vLLM reads that only with QUANTIZATION.
+    read = architecture.parse(LLAMA_8B)
+    found = tensors.settled(read, header_of(model__layers__0__mlp__up_proj__qweight="I32"))
+    assert tensors.PACKED in found.unknown
+    known = architecture.parse(LLAMA_8B | {"quantization_config": AWQ})
+    assert tensors.settled(known, header_of(a__qweight="I32")).unknown == ()

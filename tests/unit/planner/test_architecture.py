@@ -158,6 +158,37 @@ def test_the_type_it_is_computed_in(said: dict[str, Any], dtype: str) -> None:
             "int4", 32, True,
         ),
         ({"quant_method": "something-new"}, "", 128, False),
+        ({"quant_method": "gptq", "bits": 4, "sym": False}, "int4", 128, True),
+        ({"group_size": 64, "bits": 4}, "int4", 64, False),
+        (
+            {"producer": {"name": "modelopt"}, "quantization": {"quant_algo": "FP8"}},
+            "fp8", 0, False,
+        ),
+        ({"quant_method": "modelopt", "quant_algo": "fp8_pb_wo"}, "fp8", 0, False),
+        (
+            {"quant_method": "quark", "global_quant_config": {"weight": {"dtype": "fp8_e4m3"}}},
+            "fp8", 0, False,
+        ),
+        (
+            {"quant_method": "quark",
+             "global_quant_config": {"weight": {"dtype": "fp4", "group_size": 32}}},
+            "mxfp4", 32, False,
+        ),
+        (
+            {"quant_method": "quark",
+             "global_quant_config": {"weight": {"dtype": "uint4", "group_size": 128}}},
+            "int4", 128, False,
+        ),
+        (
+            {"quant_method": "torchao", "quant_type": {
+                "default": {"_type": "Float8DynamicActivationFloat8WeightConfig"}}},
+            "fp8", 0, False,
+        ),
+        (
+            {"quant_method": "torchao", "quant_type": {
+                "default": {"_type": "Int8DynamicActivationInt4WeightConfig", "_data": {}}}},
+            "int4", 128, False,
+        ),
     ],
 )  # fmt: skip
 def test_quantizations(said: dict[str, Any], format_: str, group: int, *, zeros: bool) -> None:
@@ -165,10 +196,41 @@ def test_quantizations(said: dict[str, Any], format_: str, group: int, *, zeros:
     assert (found.format, found.group, found.zeros) == (format_, group, zeros)
 
 
-def test_a_type_for_the_cache_comes_with_some_models() -> None:
-    said = {"quant_method": "modelopt", "kv_cache_scheme": {"num_bits": 8, "type": "float"}}
+QUARK_CACHE = {
+    "quant_method": "quark", "global_quant_config": {"weight": {"dtype": "fp8_e4m3"}},
+    "export": {"kv_cache_group": ["*k_proj", "*v_proj"]},
+    "layer_quant_config": {"*k_proj": {"output_tensors": {"dtype": "fp8_e4m3"}}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"quant_method": "modelopt", "kv_cache_scheme": {"num_bits": 8, "type": "float"}},
+        {"producer": {"name": "modelopt"},
+         "quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}},
+        {"quant_method": "modelopt", "quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8"},
+        QUARK_CACHE,
+    ],
+)  # fmt: skip
+def test_a_type_for_the_cache_comes_with_some_models(said: dict[str, Any]) -> None:
     found = architecture.parse(LLAMA_8B | {"quantization_config": said})
     assert found.quantization.kv_cache == "fp8"
+
+
+def test_every_group_of_weights_counts() -> None:
+    groups = {
+        "attention": {"weights": {"num_bits": 4, "type": "int", "group_size": 128}},
+        "mlp": {"weights": {"num_bits": 8, "type": "float"}},
+    }
+    said = {"quant_method": "compressed-tensors", "config_groups": groups}
+    found = architecture.parse(LLAMA_8B | {"quantization_config": said}).quantization
+    assert found.formats == ("int4", "fp8")
+    layers = {"a": {"quant_algo": "NVFP4"}, "b": {"quant_algo": "FP8"}}
+    said = {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "quantized_layers": layers}
+    found = architecture.parse(LLAMA_8B | {"quantization_config": said}).quantization
+    assert found.method == "modelopt_mixed"
+    assert set(found.formats) == {"fp8", "nvfp4"}
 
 
 @pytest.mark.parametrize(
@@ -178,7 +240,8 @@ def test_a_type_for_the_cache_comes_with_some_models() -> None:
         ({"hidden_size": "many"}, "hidden_size is 'many'"),
         ({"hidden_size": 0}, "hidden_size or vocab_size is 0"),
         ({"num_hidden_layers": 10**9}, "1000000000 layers"),
-        ({"num_hidden_layers": None}, "0 layers"),
+        ({"num_hidden_layers": 0}, "0 layers"),
+        ({"num_hidden_layers": None}, "no num_hidden_layers"),
         ({"num_attention_heads": None}, "no num_attention_heads"),
         ({"num_key_value_heads": -1}, "num_key_value_heads is -1"),
         ({"vocab_size": 1.5}, "vocab_size is 1.5"),

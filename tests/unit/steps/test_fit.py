@@ -1,12 +1,13 @@
 """Whether a model fits: which card counts, what is refused, and what is ours to choose."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lifecycle.errors import ModelUnavailable
-from lifecycle.host import GIB, Amd, Gpu, Host, Memory, Nvidia, Os, Server
+from lifecycle.host import GIB, Amd, Gpu, Host, Memory, Nvidia, Os, Server, Weights
 from lifecycle.planner.fit import FITS, FITS_WITH
 from lifecycle.steps import fit, serve
 from tests.unit.given import PATHS, TOOLS, backend, host, missing, running
@@ -38,6 +39,33 @@ def test_nobody_refuses_what_nobody_knows() -> None:
     assert fit.plan(with_(MODEL="o/n"), machine()) is None
     assert fit.plan(CUDA, host()) is None  # no card: other steps say so
     assert missing(fit.steps(with_(MODEL="o/n")), machine()) == {}
+
+
+def test_that_a_kind_is_not_known_is_told_and_no_length_is_set() -> None:
+    weights = Weights(path=Path("/m"), unread="it has no hidden_size")
+    now = machine(weights=weights)
+    (step,) = fit.steps(with_(MODEL="/m"))
+    assert step.missing(now) == ""
+    told = step.found(now)
+    assert told == "not reckoned, and the length is left to vLLM: it has no hidden_size"
+    assert fit.with_length(with_(MODEL="/m"), None).get("MAX_MODEL_LEN") == ""
+
+
+def test_a_length_no_file_names_is_not_made_up() -> None:
+    found = fit.plan(CUDA, machine())
+    assert found is not None
+    unnamed = dataclasses.replace(found, derived=0, settings={}, length=2048)
+    assert fit.with_length(CUDA, unnamed).get("MAX_MODEL_LEN") == ""
+    assert any("name no length" in one for one in fit.notes(CUDA, unnamed))
+
+
+def test_what_nobody_could_look_at_is_told() -> None:
+    unread = machine(dataclasses.replace(RTX_4090, free=0))
+    found = fit.plan(with_(MAX_MODEL_LEN="8192"), unread)
+    assert found is not None
+    assert "\nif at least" in fit.summary(found)
+    assert any(one.startswith("it starts if at least") for one in fit.notes(CUDA, found))
+    assert fit.shortage(with_(MAX_MODEL_LEN="8192"), found) == ""
 
 
 def test_a_length_of_the_person_s_own_is_refused_where_it_does_not_fit() -> None:
