@@ -5,6 +5,8 @@ A message answers three questions: what happened, why, and what to type next.
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as every shell expects."""
+READER_GONE = 141
+"""Exit code when nobody reads the output any more (`| head`): 128 + SIGPIPE, as in a shell."""
 
 
 class LifecycleError(Exception):
@@ -75,3 +77,9 @@ class ModelUnavailable(LifecycleError):
     """The model is missing, gated, broken, or has no room."""
 
     exit_code = 9
+
+
+class OutputLost(LifecycleError):
+    """The output could not be written, e.g. to a full disk."""
+
+    exit_code = 10

@@ -26,6 +26,7 @@ class Command:
         limit: seconds after which the command counts as hung.
         cwd: the folder to run in.
         attached: it talks to the person itself: a login address, a question, a password.
+        ends_with_us: it is killed when we are: it works under a lock of ours, which ends with us.
     """
 
     argv: tuple[str, ...]
@@ -34,6 +35,7 @@ class Command:
     limit: float = 3600
     cwd: Path | None = None
     attached: bool = False
+    ends_with_us: bool = False
 
     def __str__(self) -> str:
         """The command as it can be pasted into a shell, without what `env` holds."""

@@ -34,6 +34,7 @@ def command(**options: Any) -> Callable[[Body], "Task[Body]"]:  # noqa: ANN401 -
                 raise Exit(code=_help(sys.argv))
             try:
                 body(context, *args, **kwargs)
+                sys.stdout.flush()
             except LifecycleError as error:
                 raise _exit(error) from None
             except KeyboardInterrupt:

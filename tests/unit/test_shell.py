@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle import programs
 from lifecycle import shell as shells
 from lifecycle.errors import HostNotReady
 from lifecycle.shell import Shell
@@ -130,7 +131,7 @@ def test_a_lock_is_given_back_when_the_work_under_it_fails(tmp_path: Path, said:
 
 def test_a_program_gets_our_environment_and_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OURS", "1")
-    found = shells._environment(Command(("x",), env={"ITS": "2"}))
+    found = programs.environment(Command(("x",), env={"ITS": "2"}))
     assert (found["OURS"], found["ITS"]) == ("1", "2")
 
 
@@ -139,8 +140,8 @@ def test_a_clean_environment_keeps_only_what_every_program_needs(
 ) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("HF_TOKEN", "x")
-    found = shells._environment(Command(("x",), env={"ITS": "2"}, clean_env=True))
-    assert set(found) <= {*shells.KEPT, "ITS"}
+    found = programs.environment(Command(("x",), env={"ITS": "2"}, clean_env=True))
+    assert set(found) <= {*programs.KEPT, "ITS"}
     assert {"PATH", "HOME", "ITS"} <= set(found)
 
 
