@@ -153,6 +153,10 @@ class Shell:
                 os.fsync(stream.fileno())
             os.chmod(name, file.mode)  # noqa: PTH101 - the name is a str from mkstemp
             os.replace(name, file.path)  # noqa: PTH105
+        except OSError as error:
+            Path(name).unlink(missing_ok=True)
+            error.filename = str(file.path)  # the other one is gone
+            raise
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise

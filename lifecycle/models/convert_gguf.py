@@ -64,11 +64,12 @@ def recommend(folder: Path, sampling: dict[str, float], chat_template: str) -> N
 
 
 def manifest(folder: Path) -> dict[str, dict[str, object]]:
-    """Size, time and checksum of every file: a quick look compares the first two."""
+    """Size, times and checksum of every file: a quick look compares all but the last."""
     return {
         file.name: {
             "size": file.stat().st_size,
             "mtime_ns": file.stat().st_mtime_ns,
+            "ctime_ns": file.stat().st_ctime_ns,
             "sha256": digest(file),
         }
         for file in sorted(folder.iterdir())

@@ -117,7 +117,7 @@ def bring(
         ModelUnavailable: refused, no room, or bytes that are wrong twice.
         HostNotReady: the hub cannot be reached.
     """
-    complete = here(paths, *wanted)
+    complete = here(paths, *wanted) or cache.settled(paths, *wanted, on_progress)
     if complete:
         return complete
     ordered = order(hub, *wanted, paths)
