@@ -162,7 +162,7 @@ def test_other_content_of_the_same_size_and_time_has_changed(good: Path) -> None
 
 
 def test_a_manifest_of_before_november_has_no_time_of_change(good: Path) -> None:
-    manifest = seal(good) / folder.MANIFEST
+    manifest = seal(good) / MANIFEST
     known = json.loads(manifest.read_text())
     for entry in known["files"].values():
         del entry["ctime_ns"]
