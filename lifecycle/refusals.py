@@ -1,8 +1,9 @@
 """What a machine says no with, in words for a person: a full disk, a limit, a folder of others."""
 
 import errno
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lifecycle.errors import HostNotReady, LifecycleError
@@ -24,6 +25,34 @@ def explained(error: OSError | MemoryError) -> LifecycleError | None:
             fix=f"Look at what is there, and at the disk below it; {GO_ON}",
         )
     return None
+
+
+def of_program(shown: str, argv: Sequence[str], tail: Sequence[str]) -> LifecycleError | None:
+    """The same, read off the last lines of a program that failed; None when they say no such thing.
+
+    Args:
+        shown: its command line, as it may be printed.
+        argv: the same; the paths in it say which disk it wrote to.
+        tail: the end of what it printed.
+    """
+    for line in reversed(tail):
+        number = next((one for one, words in WORDS.items() if re.search(words, line)), 0)
+        if number:
+            failure = SAID[number](OSError(number, line.strip()))
+            why = [line.strip(), f"in: {shown}"]
+            why += [_least_room(argv)] if number == errno.ENOSPC else failure.why.splitlines()
+            return HostNotReady(HEADS[number], why="\n".join(why), fix=failure.fix)
+    return None
+
+
+def _least_room(argv: Sequence[str]) -> str:
+    """The disk that has least left, of those the arguments of a program are on."""
+    rooms = filter(None, (_room(word) for word in argv if word.startswith("/")))
+    return min(rooms, key=_megabytes, default="")
+
+
+def _megabytes(room: str) -> float:
+    return float(room.split(maxsplit=1)[0]) if room else float("inf")
 
 
 def _full(error: OSError) -> HostNotReady:
@@ -108,4 +137,21 @@ SAID: dict[int, Callable[[OSError], LifecycleError]] = {
     errno.EAGAIN: _many_processes,
     errno.ENOMEM: _memory,
     errno.EIO: _failing,
+}
+
+WORDS = {
+    errno.ENOSPC: r"No space left on device|Disk quota exceeded|\(os error (28|122)\)",
+    errno.EMFILE: r"Too many open files|\(os error 24\)|minimum number of file descriptors",
+    errno.EFBIG: r"File too large|File size limit exceeded|\(os error 27\)",
+    errno.ENOMEM: r"[Cc]an(not|'t) allocate memory|^MemoryError|std::bad_alloc|\(os error 12\)"
+    r"|memory allocation of \d+ bytes failed",
+    errno.EAGAIN: r"can't start new thread|Resource temporarily unavailable|\(os error 11\)",
+}
+"""How programs of C, Python and Rust say the same."""
+HEADS = {
+    errno.ENOSPC: "the disk is full: a program could not go on",
+    errno.EMFILE: "a program may open too few files",
+    errno.EFBIG: "a program may not write files as large as it must",
+    errno.ENOMEM: "a program had too little memory",
+    errno.EAGAIN: "a program could not start what it needs",
 }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifecycle import programs
+from lifecycle import programs, refusals
 from lifecycle.errors import CommandFailed, HostNotReady
 from lifecycle.step import Command, EditFile, Remove, WriteFile
 
@@ -79,6 +79,7 @@ class Shell:
 
         Raises:
             CommandFailed: with the command as it can be pasted, and its last lines.
+            HostNotReady: the machine stopped it: a full disk, a limit.
         """
         if self._only_said(str(command)):
             return
@@ -96,9 +97,10 @@ class Shell:
                 why="\n".join(tail),
             )
         if process.returncode:
-            raise CommandFailed(
+            raise refusals.of_program(str(command), command.argv, tail) or CommandFailed(
                 f"this command failed (exit {process.returncode}): {command}",
                 why="\n".join(tail),
+                fix="Mend what it says, then run the same again.",
             )
 
     def replace(self, command: Command) -> int:

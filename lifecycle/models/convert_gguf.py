@@ -26,10 +26,15 @@ def main(gguf: Path, sha256: str, target: Path, defaults: str) -> None:
         sys.exit(f"{gguf.name} is not the file it should be (sha256 {digest(gguf)}, not {sha256})")
     staging = target.with_name(f".{target.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
-    convert(gguf, staging)
-    recommend(staging, **json.loads(defaults))
-    record = {"made_from": f"{sha256} {defaults}", "files": manifest(staging)}
-    (staging / MANIFEST).write_text(json.dumps(record, indent=1))
+    try:
+        convert(gguf, staging)
+        recommend(staging, **json.loads(defaults))
+        record = {"made_from": f"{sha256} {defaults}", "files": manifest(staging)}
+        (staging / MANIFEST).write_text(json.dumps(record, indent=1))
+    except BaseException:
+        # What filled a disk must not go on filling it.
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
     shutil.rmtree(target, ignore_errors=True)
     staging.rename(target)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.errors import HostNotReady
-from lifecycle.refusals import explained
+from lifecycle.refusals import explained, of_program
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,52 @@ def test_no_memory_for_ourselves_is_said() -> None:
 @pytest.mark.parametrize("bug", [OSError("odd"), OSError(errno.EBADF, "a bug"), OSError()])
 def test_what_no_machine_says_is_a_bug(bug: OSError) -> None:
     assert explained(bug) is None
+
+
+# What programs print
+
+ARGV = ("/usr/bin/python", "convert.py", "/data/models/small")
+
+
+@pytest.mark.parametrize(
+    ("line", "told", "way_out"),
+    [
+        ("OSError: [Errno 28] No space left on device", "the disk is full", "Free some disk"),
+        (
+            "SafetensorError: serializing: I/O error: No space left on device (os error 28)",
+            "the disk is full",
+            "Free some disk",
+        ),
+        ("error: Failed to write (os error 122)", "the disk is full", "Free some disk"),
+        ("  Caused by: Too many open files (os error 24)", "open too few files", "ulimit -n"),
+        (
+            "Error: The minimum number of file descriptors required to run this process is 1024",
+            "open too few files",
+            "ulimit -n 65535",
+        ),
+        ("OSError: [Errno 27] File too large", "as large as it must", "ulimit -f unlimited"),
+        ("MemoryError", "too little memory", "ulimit -v"),
+        ("memory allocation of 4096 bytes failed", "too little memory", "ulimit -v"),
+        ("RuntimeError: can't start new thread", "could not start", "raise the limit"),
+    ],
+)
+def test_a_refusal_is_named_and_its_line_shown(line: str, told: str, way_out: str) -> None:
+    tail = ["Traceback (most recent call last):", '  File "x.py", line 1, in <module>', line, "bye"]
+    failure = of_program("python convert.py", ARGV, tail)
+    assert isinstance(failure, HostNotReady)
+    assert told in failure.what
+    assert line.strip() in failure.why
+    assert "in: python convert.py" in failure.why
+    assert "Traceback" not in failure.why
+    assert way_out in failure.fix
+
+
+def test_any_other_failure_is_the_programs_own() -> None:
+    assert of_program("x", ARGV, ["ValueError: too big"]) is None
+    assert of_program("x", ARGV, []) is None
+
+
+def test_a_full_disk_is_the_one_with_the_least_room() -> None:
+    failure = of_program("x", ARGV, ["No space left on device"])
+    assert failure is not None
+    assert "MB are free in /" in failure.why
