@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle import programs
 from lifecycle import shell as shells
-from lifecycle.errors import HostNotReady
+from lifecycle.errors import CommandFailed, HostNotReady
 from lifecycle.shell import Shell
 from lifecycle.step import Command, EditFile, Remove, WriteFile
 from tests.unit.given import KEY
@@ -202,3 +202,55 @@ def test_a_dry_edit_shows_the_difference_only(tmp_path: Path, dry: Shell, said: 
 )
 def test_what_a_windows_program_says_can_be_read(raw: bytes, text: str) -> None:
     assert shells.decoded(raw) == text
+
+
+# Programs: found by ourselves
+
+
+def program(folder: Path, kind: str) -> Path:
+    """Something called `nvidia-smi` on a path of its own."""
+    file = folder / kind / "nvidia-smi"
+    file.parent.mkdir()
+    match kind:
+        case "folder":
+            file.mkdir()
+        case "dangling":
+            file.symlink_to("nowhere")
+        case "loop":
+            file.symlink_to(file.name)
+        case "no-program":
+            file.write_text("#!/bin/sh\n")
+        case "program":
+            file.write_text("#!/bin/sh\n")
+            file.chmod(0o755)
+    return file
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling", "loop", "no-program", "absent"])
+def test_what_is_no_program_is_not_there_and_never_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    file = program(tmp_path, kind)
+    monkeypatch.setenv("PATH", str(file.parent))
+    for name in ("nvidia-smi", str(file)):
+        said = Shell().read(name, "--query-gpu=name")
+        assert (said.code, said.text) == (127, "")
+        assert "not found" in said.errors
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling", "loop", "no-program", "absent"])
+def test_a_program_further_on_is_found_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    first, good = program(tmp_path, kind), program(tmp_path, "program")
+    monkeypatch.setenv("PATH", f"{first.parent}{os.pathsep}{good.parent}")
+    assert programs.executable("nvidia-smi") == str(good)
+
+
+def test_a_command_that_is_not_there_is_said_to_be_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CommandFailed) as caught:
+        Shell().replace(Command(("tailscale", "up")))
+    assert caught.value.why == "tailscale: not found"
