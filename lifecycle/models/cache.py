@@ -54,9 +54,10 @@ def commit(repo: Path, revision: str = "main") -> str:
     if COMMIT.fullmatch(revision):
         return revision if snapshot(repo, revision).is_dir() else ""
     try:
-        return (repo / "refs" / revision).read_text().strip()
+        told = (repo / "refs" / revision).read_text("utf-8", "replace").strip()
     except OSError:
         return ""
+    return told if COMMIT.fullmatch(told) else ""
 
 
 def snapshot(repo: Path, sha: str) -> Path:
@@ -147,7 +148,7 @@ def _selected(place: Path) -> dict[str, int] | None:
     try:
         listed = json.loads(_record(place).read_text())
         return {str(path): int(size) for path, size in listed.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return None
 
 

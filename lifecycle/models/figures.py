@@ -60,7 +60,7 @@ def of_hub(paths: Paths, repo: str, revision: str, how: Loaded) -> Model | None:
         kept = json.loads(_file(paths, repo, revision).read_text())
         header = tensors.entries(kept["header"], repo)
         config = kept["config"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return _model(repo, config, header, how, ON_HUB)
 

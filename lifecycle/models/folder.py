@@ -87,7 +87,7 @@ def changed(folder: Path, made_from: str, *, whole: bool = False) -> str:
                 continue
             if digest(folder / name) != entry["sha256"]:
                 return f"{name} is not what was written (sha256 differs)"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return f"its manifest cannot be checked ({error})"
     return ""
 
@@ -121,7 +121,7 @@ def _indexed(folder: Path) -> list[str] | None:
         return []
     try:
         return sorted({str(name) for name in _load(folder / INDEX)["weight_map"].values()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

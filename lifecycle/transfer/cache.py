@@ -156,7 +156,9 @@ class Record:
         self.file = repo / RECORD
         self._lock = threading.Lock()
         self._verified: dict[str, list[int]] = {}
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        with contextlib.suppress(
+            OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError
+        ):
             self._verified = dict(json.loads(self.file.read_text()))
 
     def note(self, file: Path) -> None:
