@@ -57,7 +57,7 @@ def commit(repo: Path, revision: str = "main") -> str:
         told = (repo / "refs" / revision).read_text("utf-8", "replace").strip()
     except OSError:
         return ""
-    return told if COMMIT.fullmatch(told) else ""
+    return told if re.fullmatch(r"\w+", told) else ""
 
 
 def snapshot(repo: Path, sha: str) -> Path:
