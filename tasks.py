@@ -1,5 +1,6 @@
 """Table of contents: what `inv --list` shows. No logic here. `./inv` runs this file."""
 
+import lifecycle.cmd  # noqa: F401, I001 - first: from here on Ctrl-C and the streams are in hand
 from invoke import Collection
 
 from lifecycle.cmd import (

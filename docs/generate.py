@@ -153,6 +153,7 @@ def exit_codes_reference() -> str:
         ("1", "", BUG),
         *failures,
         (str(errors.INTERRUPTED), "", "Interrupted by Ctrl-C."),
+        (str(errors.READER_GONE), "", "Nobody reads the output any more: `head` has its lines."),
     ]  # fmt: skip
     return "\n".join([HEADER, EXITS, *table(("Code", "Failure", "Meaning"), rows), ""])
 

@@ -73,7 +73,7 @@ def read(home: Path) -> list[Client]:
     try:
         rows = json.loads(text)
         found = [Client(**row) for row in rows]
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise _broken(place, str(error)) from None
     if not isinstance(rows, list):
         raise _broken(place, "it is no list")

@@ -44,6 +44,7 @@ class Container:
     since: float
     restarts: int
     exit_code: int
+    out_of_memory: bool = False
 
 
 def about(limit: int = LIMIT) -> dict[str, Any]:
@@ -117,6 +118,7 @@ def container(project: str) -> Container | None:
         since=_seconds(str(state["StartedAt"])),
         restarts=int(details["RestartCount"]),
         exit_code=int(state["ExitCode"]),
+        out_of_memory=bool(state.get("OOMKilled")),
     )
 
 

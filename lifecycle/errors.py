@@ -5,6 +5,8 @@ A message answers three questions: what happened, why, and what to type next.
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as every shell expects."""
+READER_GONE = 141
+"""Exit code when nobody reads the output any more (`| head`): 128 + SIGPIPE, as in a shell."""
 
 
 class LifecycleError(Exception):
@@ -79,3 +81,9 @@ class ModelUnavailable(LifecycleError):
 
 class UnknownKind(ModelUnavailable):
     """The model may be good, and the planner does not know its kind."""
+
+
+class OutputLost(LifecycleError):
+    """The output could not be written, e.g. to a full disk."""
+
+    exit_code = 10

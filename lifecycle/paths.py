@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lifecycle.errors import ConfigError
+
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: env files, compose files and the root `.env` are read from here."""
 
@@ -39,8 +41,55 @@ class Paths:
 
 
 def paths(values: Mapping[str, str], root: Path = ROOT) -> Paths:
-    """Paths from `LIFECYCLE_HOME` and `MODELS_DIR` (see the keys in `backend.py`)."""
+    """Paths from `LIFECYCLE_HOME` and `MODELS_DIR` (see the keys in `backend.py`).
+
+    Raises:
+        ConfigError: one of them cannot be a path.
+    """
     data_home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    home = Path(values.get("LIFECYCLE_HOME") or f"{data_home}/vllm-lifecycle").expanduser()
-    models = Path(values.get("MODELS_DIR") or home / "models").expanduser()
+    chosen = values.get("LIFECYCLE_HOME")
+    home = expanded(chosen, "LIFECYCLE_HOME") if chosen else _usual(f"{data_home}/vllm-lifecycle")
+    other = values.get("MODELS_DIR")
+    models = expanded(other, "MODELS_DIR") if other else home / "models"
     return Paths(root=root, home=root / home, models=root / models)
+
+
+def expanded(text: str, key: str) -> Path:
+    """A path as a person writes it; `~` is a home folder.
+
+    Raises:
+        ConfigError: it cannot be the name of anything here.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        shown = text.encode("utf-8", "backslashreplace").decode()
+        raise ConfigError(
+            f"{key}={shown}: its bytes are not UTF-8", fix="Give the folder a name that is."
+        ) from None
+    if "\0" in text:
+        raise ConfigError(f"{key}= holds a zero byte, which no path can", fix="Remove it.")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"{key}={text}: nobody has that home folder on this machine",
+            fix="Write the whole path, from / on.",
+        ) from None
+
+
+def _usual(text: str) -> Path:
+    """Where everything goes when nobody chose.
+
+    Raises:
+        ConfigError: this user has no home folder.
+    """
+    try:
+        return expanded(text, "XDG_DATA_HOME")
+    except ConfigError:
+        if not text.startswith("~/"):
+            raise
+        raise ConfigError(
+            "this user has no home folder", why="HOME is unset, and no account has this number",
+            fix="Set HOME=, or LIFECYCLE_HOME= in .env to a folder of yours.",
+        ) from None  # fmt: skip

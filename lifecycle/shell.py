@@ -3,29 +3,31 @@
 import codecs
 import contextlib
 import os
+import select
 import shutil
-import signal
 import stat
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lifecycle import programs, refusals
 from lifecycle.errors import CommandFailed, HostNotReady
 from lifecycle.step import Command, EditFile, Remove, WriteFile
+
+PIECE = 1 << 16
+"""Bytes that are handed on at once."""
 
 SHOWN_LINES = 12
 """How much of a failed command's output an error carries."""
 
-KEPT = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM")
-"""What a program with a clean environment still gets of ours."""
-
 
 @dataclass(frozen=True)
 class Output:
-    """What a read-only command said; `code` is 127 when there is no such program."""
+    """What a read-only command said; `code` is 127 when there is no such program, 126 when there is
+    one that the system cannot start.
+    """
 
     code: int
     text: str
@@ -49,22 +51,26 @@ class Shell:
 
     def read(self, *argv: str, limit: float = 10, env: Mapping[str, str] | None = None) -> Output:
         """Run a program that only reads. Never raises, never hangs, runs in a dry run too."""
+        program = programs.executable(argv[0])
+        if not program:
+            return Output(127, "", f"{argv[0]}: not found")
         try:
             process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                argv, executable=program,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 env={**os.environ, **(env or {})}, start_new_session=os.name == "posix",
             )  # fmt: skip
         except FileNotFoundError:
-            return Output(127, "", f"{argv[0]}: not found")
+            return Output(127, "", f"{argv[0]}: not found, or what it is to be run by is missing")
         except OSError as error:
-            return Output(126, "", str(error))
+            return Output(126, "", f"{program} cannot be run: {error.strerror}")
         try:
             text, errors = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
-            _kill_group(process)
+            programs.kill_group(process)
             return Output(124, "", f"{argv[0]}: no answer in {limit:.2g} s")
         except BaseException:
-            _kill_group(process)
+            programs.kill_group(process)
             raise
         return Output(process.returncode, decoded(text), decoded(errors))
 
@@ -73,12 +79,16 @@ class Shell:
 
         Raises:
             CommandFailed: with the command as it can be pasted, and its last lines.
+            HostNotReady: the machine stopped it: a full disk, a limit.
         """
         if self._only_said(str(command)):
             return
         tail: list[str] = []
-        with _started(command) as process, _time_limit(process, command.limit) as late:
-            for line in _lines(process):
+        with (
+            programs.started(command) as process,
+            programs.time_limit(process, command.limit) as late,
+        ):
+            for line in programs.lines(process):
                 tail = [*tail[1 - SHOWN_LINES :], line]
                 on_line(line)
         if late:
@@ -87,17 +97,48 @@ class Shell:
                 why="\n".join(tail),
             )
         if process.returncode:
-            raise CommandFailed(
+            raise refusals.of_program(str(command), command.argv, tail) or CommandFailed(
                 f"this command failed (exit {process.returncode}): {command}",
                 why="\n".join(tail),
+                fix="Mend what it says, then run the same again.",
             )
 
     def replace(self, command: Command) -> int:
-        """Run a program on our terminal (a log that is followed); returns its exit code."""
-        with subprocess.Popen(command.argv, env=_environment(command)) as process:
+        """Run a program on our terminal (a login, a question); returns its exit code.
+
+        Raises:
+            CommandFailed: it cannot be run at all.
+        """
+        with programs.opened(command) as process:
             try:
                 return process.wait()
-            except KeyboardInterrupt:
+            except BaseException:
+                process.terminate()
+                raise
+
+    def pour(self, command: Command, into: Callable[[bytes], object]) -> int:
+        """Hand on what a program prints (a log that is followed), as it comes; its exit code.
+
+        Through us and not straight to our output: then a reader who left, or a full disk, is met
+        as everywhere else.
+
+        Args:
+            into: gets nothing, too, every second in which nothing comes.
+
+        Raises:
+            CommandFailed: it cannot be run at all.
+        """
+        with programs.opened(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None  # noqa: S101 - for mypy; it is a pipe
+            try:
+                while True:
+                    while not select.select([process.stdout], [], [], 1.0)[0]:
+                        into(b"")
+                    piece = os.read(process.stdout.fileno(), PIECE)
+                    if not piece:
+                        return process.wait()
+                    into(piece)
+            except BaseException:
                 process.terminate()
                 raise
 
@@ -114,6 +155,10 @@ class Shell:
                 os.fsync(stream.fileno())
             os.chmod(name, file.mode)  # noqa: PTH101 - the name is a str from mkstemp
             os.replace(name, file.path)  # noqa: PTH105
+        except OSError as error:
+            Path(name).unlink(missing_ok=True)
+            error.filename = str(file.path)  # the other one is gone
+            raise
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
@@ -188,74 +233,3 @@ def decoded(raw: bytes) -> str:
     wide = raw.startswith(b"\xff\xfe") or b"\0" in raw
     text = raw.decode("utf-16-le" if wide else "utf-8", "replace")
     return text.removeprefix("\ufeff").replace("\r\n", "\n")
-
-
-def _kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """End a program and what it started, and wait for none of it.
-
-    Its pipes are closed, not read to their end: a child of its own may hold them open for ever.
-    """
-    with contextlib.suppress(OSError):
-        if os.name == "posix":
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    for pipe in (process.stdout, process.stderr):
-        if pipe:
-            pipe.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(0.2)
-
-
-def _environment(command: Command) -> dict[str, str]:
-    base = {k: os.environ[k] for k in KEPT if k in os.environ} if command.clean_env else os.environ
-    return {**base, **command.env}
-
-
-@contextlib.contextmanager
-def _started(command: Command) -> Iterator["subprocess.Popen[str]"]:
-    try:
-        process = subprocess.Popen(
-            command.argv, env=_environment(command), cwd=command.cwd,
-            encoding="utf-8", errors="replace",  # whatever Windows' own code page is
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-    except OSError as error:
-        raise CommandFailed(f"this command cannot be run: {command}", why=str(error)) from None
-    try:
-        yield process
-    except BaseException:
-        process.terminate()
-        raise
-    finally:
-        process.wait()
-        assert process.stdout is not None  # noqa: S101 - for mypy; it is a pipe
-        process.stdout.close()
-
-
-@contextlib.contextmanager
-def _time_limit(process: "subprocess.Popen[str]", limit: float) -> Iterator[list[bool]]:
-    """End the process after `limit` seconds, silent or not; the list is then not empty."""
-    late: list[bool] = []
-
-    def end() -> None:
-        late.append(True)
-        process.terminate()
-
-    timer = threading.Timer(limit, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield late
-    finally:
-        timer.cancel()
-
-
-def _lines(process: "subprocess.Popen[str]") -> Iterator[str]:
-    assert process.stdout is not None  # noqa: S101 - for mypy; it is a pipe
-    for raw in process.stdout:
-        # Progress bars overwrite their line with carriage returns: the last state counts.
-        # An old wsl.exe writes UTF-16 whatever it is asked for: every other byte is zero.
-        line = raw.replace("\0", "").rstrip().rsplit("\r", 1)[-1]
-        if line:
-            yield line

@@ -27,6 +27,7 @@ class Command:
         cwd: the folder to run in.
         attached: it talks to the person itself: a login address, a question, a password.
         in_turn: it is apt's or dpkg's: it waits while somebody else holds their locks.
+        ends_with_us: it is killed when we are: it works under a lock of ours, which ends with us.
     """
 
     argv: tuple[str, ...]
@@ -36,6 +37,7 @@ class Command:
     cwd: Path | None = None
     attached: bool = False
     in_turn: bool = False
+    ends_with_us: bool = False
 
     def __str__(self) -> str:
         """The command as it can be pasted into a shell, without what `env` holds."""

@@ -1,6 +1,5 @@
 """`@command`: an Invoke task whose intended failures are one clear message and an exit code."""
 
-import errno
 import functools
 import sys
 from collections.abc import Callable
@@ -8,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from invoke import Context, Exit, Task, task
 
-from lifecycle.errors import INTERRUPTED, HostNotReady, LifecycleError
+from lifecycle import refusals
+from lifecycle.errors import INTERRUPTED, LifecycleError
 
 if TYPE_CHECKING:
     from lifecycle.shell import Shell
@@ -34,12 +34,13 @@ def command(**options: Any) -> Callable[[Body], "Task[Body]"]:  # noqa: ANN401 -
                 raise Exit(code=_help(sys.argv))
             try:
                 body(context, *args, **kwargs)
+                sys.stdout.flush()
             except LifecycleError as error:
                 raise _exit(error) from None
             except KeyboardInterrupt:
                 raise Exit(AFTER_CTRL_C, INTERRUPTED) from None
-            except OSError as error:
-                known = _known(error)
+            except (OSError, MemoryError) as error:
+                known = refusals.explained(error)
                 if known is None:
                     raise
                 raise _exit(known) from None
@@ -99,19 +100,3 @@ def _exit(error: LifecycleError) -> Exit:
 
     report.failure(error)
     return Exit(code=error.exit_code)
-
-
-def _known(error: OSError) -> LifecycleError | None:
-    """The disk's own ways to say no, met in the middle of the work."""
-    place = error.filename or "a file"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return HostNotReady(
-            f"the disk is full: {place} could not be written",
-            fix="Free some disk, then run the same again: what was begun is taken up or redone.",
-        )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-        return HostNotReady(
-            f"{place} cannot be written: {error.strerror}",
-            fix="Run as the owner of that folder, or set LIFECYCLE_HOME= in .env to another one.",
-        )
-    return None

@@ -92,8 +92,13 @@ def _show(key: str, name: str, shell: "Shell") -> None:
     Before the gateway is told: whatever goes wrong there, the person has the key that is kept.
     """
     from lifecycle import report
+    from lifecycle.errors import OutputLost
 
     if shell.dry:
         return
-    report.line(key)
+    try:
+        report.line(key)
+    except OutputLost as lost:
+        # It is in force, and nobody has it.
+        raise OutputLost(lost.what, fix=f"Make a key that is seen: inv key.rotate {name}") from None
     report.note(f"This is the key of {name}. It is shown this once: only its digest is kept.")

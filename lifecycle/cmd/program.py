@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NoReturn
 
@@ -9,6 +10,8 @@ import invoke
 from invoke import Collection, Exit, ParseError, ParserContext
 
 from lifecycle.cmd import keep_bytecode
+from lifecycle.cmd.command import AFTER_CTRL_C
+from lifecycle.errors import INTERRUPTED, OutputLost
 
 if TYPE_CHECKING:
     from lifecycle.errors import ConfigError
@@ -29,6 +32,19 @@ class Program(invoke.Program):
             namespace=tasks, name="Invoke", binary="inv", binary_names=["inv"],
             version=invoke.__version__,
         )  # fmt: skip
+
+    def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002, FBT001, FBT002 - Invoke's own
+        """Run the tasks; what they had to say is written, or that it is not is said."""
+        try:
+            try:
+                super().run(argv, exit=exit)
+            finally:
+                sys.stdout.flush()
+        except OutputLost as lost:
+            from lifecycle import report
+
+            report.failure(lost)
+            raise SystemExit(lost.exit_code) from None
 
     def parse_core(self, argv: list[str] | None) -> None:
         """Read what stands before the first task."""
@@ -56,6 +72,8 @@ class Program(invoke.Program):
             if not NO_NUMBER.match(str(error)):
                 raise
             self._refuse(str(error), self.initial_context)
+        except KeyboardInterrupt:
+            raise Exit(AFTER_CTRL_C, INTERRUPTED) from None
         except Exit as end:
             if not end.message:  # all is well: a help was shown
                 raise

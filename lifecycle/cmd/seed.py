@@ -7,6 +7,7 @@ from invoke import Context
 from lifecycle.cmd.command import GPU_OR_BEST_HELP, command, dry
 
 if TYPE_CHECKING:
+    from lifecycle.host import Weights
     from lifecycle.models.source import Source
     from lifecycle.paths import Paths
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     "model": "a name from inv models, or a repo id; unset: MODEL= of the backend",
     "revision": "branch, tag or commit; unset: the catalogue's, else main",
     "dry-run": "list the files and their sizes, fetch nothing (so does inv --dry)",
+    "verify": "hash every file that is here, and fetch again what is damaged",
     "from": "copy from another machine's cache over ssh instead: USER@HOST or USER@HOST:FOLDER",
 })  # fmt: skip
 def seed_models(  # noqa: PLR0913 - each is an option of the command
@@ -26,14 +28,15 @@ def seed_models(  # noqa: PLR0913 - each is an option of the command
     from_: str = "",
     *,
     dry_run: bool = False,
+    verify: bool = False,
 ) -> None:
     """Fetch a model's weights, verified; run again it goes on where it was stopped."""
     from lifecycle import facts, report
-    from lifecycle.cmd import choose, copy, wanted
+    from lifecycle.cmd import choose, copy, damage, wanted
     from lifecycle.errors import ModelUnavailable
     from lifecycle.machine import HURRY, Here
-    from lifecycle.models import seed
     from lifecycle.models import source as sources
+    from lifecycle.models.source import Source
     from lifecycle.shell import Shell
 
     where, show = choose.places(), dry_run or dry(context)
@@ -41,6 +44,9 @@ def seed_models(  # noqa: PLR0913 - each is an option of the command
     if why and not model:
         report.note(why)
     here, source = facts.weights.look(backend, where), sources.of(backend)
+    if verify and here.path and (source is None or here.path == here.root):
+        damage.without_hub(backend, here, where, show=show)
+        return
     if source is None:
         if here.problem:
             raise ModelUnavailable(f"{backend.model} is not on the hub", why=here.problem,
@@ -50,9 +56,23 @@ def seed_models(  # noqa: PLR0913 - each is an option of the command
     if from_:
         copy.over_ssh(from_, source, where, show=show)
         return
-    complete = seed.here(where, source.repo, source.revision)
+    if not verify or here.path is None:
+        _bring(source, here, where, show=show)
+    elif damage.snapshot(here.path, show=show):
+        # The same commit: what a branch means by now is not asked.
+        _from_hub(Source(source.repo, (here.path.name,)), where, show=show)
+
+
+def _bring(source: "Source", here: "Weights", where: "Paths", *, show: bool) -> None:
+    """What of it is not here; nobody is asked where all of it is."""
+    from lifecycle import report
+    from lifecycle.models import cache, seed
+
+    repo, revision = source.repo, source.revision
+    touched = None if show else cache.settled(where, repo, revision, lambda _: None)
+    complete = touched or seed.here(where, repo, revision)
     if complete or (not here.problem and _offline()):
-        report.note(f"{source.repo} is here already, in {complete or here.path}; nothing to do")
+        report.note(f"{repo} is here already, in {complete or here.path}; nothing to do")
         return
     _from_hub(source, where, show=show)
 

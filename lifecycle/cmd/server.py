@@ -1,11 +1,13 @@
 """The life of a server: up, down, restart, status, logs."""
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke import Context
 
+from lifecycle.cmd import streams
 from lifecycle.cmd.command import GPU_HELP, command, shell_for
 
 if TYPE_CHECKING:
@@ -107,9 +109,17 @@ def logs(context: Context, gpu: str = "auto", *, follow: bool = False, lines: in
     argv = module.follow(backend.name, where, lines, on=follow)
     if argv[0] == "tail" and not Path(argv[-1]).exists():
         raise HostNotReady(f"{backend.name} has no log yet", fix=f"inv up --gpu {backend.name}")
-    code = shell_for(context).replace(Command(argv))
+    code = shell_for(context).pour(Command(argv), _print)
     if code:
         raise CommandFailed(f"this command failed (exit {code}): {Command(argv)}")
+
+
+def _print(piece: bytes) -> None:
+    """Bytes as they are: a log is shown, not read."""
+    if not piece:
+        streams.end_if_nobody_reads()
+    sys.stdout.buffer.write(piece)
+    sys.stdout.flush()
 
 
 def _up(

@@ -13,13 +13,25 @@ if TYPE_CHECKING:
 
 
 def own() -> "Tools":
-    """Uv of our own environment, and the Python below it."""
+    """Uv of our own environment, and the Python below it.
+
+    Raises:
+        HostNotReady: that environment is not whole.
+    """
     from uv import find_uv_bin
 
+    from lifecycle.errors import HostNotReady
     from lifecycle.steps.venv import Tools
 
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return Tools(find_uv_bin(), str(Path(sys.executable).resolve()), version)
+    try:
+        uv = find_uv_bin()
+    except FileNotFoundError as error:
+        raise HostNotReady(
+            "uv is missing from our own .venv", why=str(error),
+            fix="Remove .venv and run the same again: ./inv makes it anew.",
+        ) from None  # fmt: skip
+    return Tools(uv, str(Path(sys.executable).resolve()), version)
 
 
 def tools(shell: "Shell", backend: "Backend", host: "Host") -> "Tools":

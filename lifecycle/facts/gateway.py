@@ -74,7 +74,7 @@ def last_error(log: str) -> str:
     for line in reversed(log.splitlines()):
         try:
             entry = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(entry, dict) and entry.get("level") in {"error", "fatal"}:
             return f"{entry.get('message', '')} {entry.get('error', '')}".strip()

@@ -185,7 +185,7 @@ def _written(paths: Paths) -> tuple[tuple[Exposed, ...], str]:
         return _read(paths.exposed.read_text(encoding="utf-8")), ""
     except FileNotFoundError:
         return (), ""
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         return (), f"{paths.exposed} cannot be read: {error}"
 
 

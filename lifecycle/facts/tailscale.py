@@ -104,7 +104,7 @@ def _mtu(machine: Machine, here: Os, interface: str) -> int:
 def _object(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -12,7 +12,7 @@ from lifecycle.model import Model
 from lifecycle.models import cache, figures, folder, seed, source
 from lifecycle.models.figures import Loaded
 from lifecycle.models.source import Source
-from lifecycle.paths import Paths
+from lifecycle.paths import Paths, expanded
 
 
 def look(backend: Backend, paths: Paths) -> Weights:
@@ -44,7 +44,7 @@ def find(backend: Backend, paths: Paths) -> Weights:
 
 def _local(model: str, paths: Paths) -> Path | None:
     if model.startswith(("/", "~", ".")):
-        return (paths.root / Path(model).expanduser()).resolve()
+        return (paths.root / expanded(model, "MODEL")).resolve()
     inside = paths.models / model
     described = any((inside / name).is_file() for name in (folder.CONFIG, folder.PARAMS))
     return inside if described else None

@@ -77,7 +77,7 @@ def listens(written: str) -> tuple[str, int]:
     try:
         address, _, port = json.loads(written)["entryPoints"]["front"]["address"].rpartition(":")
         return address, int(port)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "", 0
 
 

@@ -16,12 +16,13 @@ https://huggingface.co/docs/huggingface_hub/guides/manage-cache
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from lifecycle.files import Files
 from lifecycle.hub.repo import File
-from lifecycle.models import folder
-from lifecycle.paths import Paths
+from lifecycle.models import folder, verifying
+from lifecycle.paths import Paths, expanded
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -31,7 +32,7 @@ def caches(paths: Paths) -> list[Path]:
     kept = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or f"{kept}/huggingface"
     theirs = os.environ.get("HF_HUB_CACHE") or f"{home}/hub"
-    return [ours(paths), Path(theirs).expanduser()]
+    return [ours(paths), expanded(theirs, "HF_HUB_CACHE")]
 
 
 def ours(paths: Paths) -> Path:
@@ -53,9 +54,10 @@ def commit(repo: Path, revision: str = "main") -> str:
     if COMMIT.fullmatch(revision):
         return revision if snapshot(repo, revision).is_dir() else ""
     try:
-        return (repo / "refs" / revision).read_text().strip()
+        told = (repo / "refs" / revision).read_text("utf-8", "replace").strip()
     except OSError:
         return ""
+    return told if re.fullmatch(r"\w+", told) else ""
 
 
 def snapshot(repo: Path, sha: str) -> Path:
@@ -79,7 +81,8 @@ def find(paths: Paths, repo: str, revision: str = "main") -> Path | None:
 def problem(place: Path) -> str:
     """Why a snapshot cannot be served; "" when all of it is there. No request is sent.
 
-    One of ours is compared with the list of what was selected, any other is looked at as a folder.
+    One of ours is compared with the list of what was selected, and with size and times of what was
+    verified; any other is looked at as a folder.
     """
     listed = _selected(place)
     if listed is None:
@@ -89,6 +92,12 @@ def problem(place: Path) -> str:
         return (
             f"{place} lacks {len(absent)} of its {len(listed)} files, e.g. {absent[0]}: "
             "its download was not finished"
+        )
+    touched = verifying.touched(place, listed)
+    if touched:
+        return (
+            f"{touched[0]} in {place} was changed since it was verified: it must be hashed again, "
+            "and fetched again if it differs"
         )
     return ""
 
@@ -108,6 +117,29 @@ def sealed(place: Path) -> bool:
     return _selected(place) is not None and not problem(place)
 
 
+def settled(
+    paths: Paths, repo: str, revision: str, on_progress: Callable[[Files], None]
+) -> Path | None:
+    """A snapshot some files of which were touched since, when they turn out to be as they should.
+
+    They are hashed; nobody is asked. None when there is no such snapshot, or one of them differs.
+    """
+    place = find(paths, repo, revision)
+    listed = selected(place) if place else None
+    if place is None or not listed:
+        return None
+    touched = verifying.touched(place, listed)
+    if touched and all((place / path).is_file() for path in listed):
+        verifying.damaged(place, touched, on_progress, ours=True)
+        return place if sealed(place) else None
+    return None
+
+
+def selected(place: Path) -> dict[str, int] | None:
+    """The files of a snapshot that we fetched and their sizes in bytes; None of any other."""
+    return _selected(place)
+
+
 def _record(place: Path) -> Path:
     return place.parent.parent / ".seeded" / f"{place.name}.json"
 
@@ -116,7 +148,7 @@ def _selected(place: Path) -> dict[str, int] | None:
     try:
         listed = json.loads(_record(place).read_text())
         return {str(path): int(size) for path, size in listed.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return None
 
 

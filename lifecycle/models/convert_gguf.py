@@ -26,10 +26,15 @@ def main(gguf: Path, sha256: str, target: Path, defaults: str) -> None:
         sys.exit(f"{gguf.name} is not the file it should be (sha256 {digest(gguf)}, not {sha256})")
     staging = target.with_name(f".{target.name}.partial")
     shutil.rmtree(staging, ignore_errors=True)
-    convert(gguf, staging)
-    recommend(staging, **json.loads(defaults))
-    record = {"made_from": f"{sha256} {defaults}", "files": manifest(staging)}
-    (staging / MANIFEST).write_text(json.dumps(record, indent=1))
+    try:
+        convert(gguf, staging)
+        recommend(staging, **json.loads(defaults))
+        record = {"made_from": f"{sha256} {defaults}", "files": manifest(staging)}
+        (staging / MANIFEST).write_text(json.dumps(record, indent=1))
+    except BaseException:
+        # What filled a disk must not go on filling it.
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
     shutil.rmtree(target, ignore_errors=True)
     staging.rename(target)
 
@@ -64,11 +69,12 @@ def recommend(folder: Path, sampling: dict[str, float], chat_template: str) -> N
 
 
 def manifest(folder: Path) -> dict[str, dict[str, object]]:
-    """Size, time and checksum of every file: a quick look compares the first two."""
+    """Size, times and checksum of every file: a quick look compares all but the last."""
     return {
         file.name: {
             "size": file.stat().st_size,
             "mtime_ns": file.stat().st_mtime_ns,
+            "ctime_ns": file.stat().st_ctime_ns,
             "sha256": digest(file),
         }
         for file in sorted(folder.iterdir())

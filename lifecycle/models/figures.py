@@ -116,7 +116,7 @@ def _kept(
         kept = json.loads(_file(paths, repo, revision).read_text())
         header = tensors.entries(kept["header"], repo)
         return (kept["config"], header) if kept["form"] == FORM else None
-    except (OSError, ValueError, KeyError, TypeError, ModelUnavailable):
+    except (OSError, ValueError, KeyError, TypeError, ModelUnavailable, RecursionError):
         return None
 
 

@@ -1,6 +1,8 @@
 """Whether a folder holds a model that vLLM can load; and whether it is still what it was."""
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,24 +70,32 @@ def _bad_weights(folder: Path) -> str:
     return next((why for file in files if (why := _broken(file))), "")
 
 
-def changed(folder: Path, made_from: str) -> str:
+def changed(folder: Path, made_from: str, *, whole: bool = False) -> str:
     """How a folder differs from its manifest, and that from what it should be made of.
 
-    A file whose size and time are as recorded is taken as unchanged; any other is hashed.
+    A file whose size and times are as recorded is taken as unchanged; any other is hashed.
+
+    Args:
+        whole: hash every file.
     """
     try:
         recorded = json.loads((folder / MANIFEST).read_text())
         if recorded["made_from"] != made_from:
             return "it was made from another package, or with other settings"
         for name, entry in recorded["files"].items():
-            stat = (folder / name).stat()
-            if (stat.st_size, stat.st_mtime_ns) == (entry["size"], entry["mtime_ns"]):
+            if not whole and _as_recorded((folder / name).stat(), entry):
                 continue
             if digest(folder / name) != entry["sha256"]:
                 return f"{name} is not what was written (sha256 differs)"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return f"its manifest cannot be checked ({error})"
     return ""
+
+
+def _as_recorded(now: os.stat_result, entry: Mapping[str, int]) -> bool:
+    """Models that were made before November 2026 have no time of change (ctime)."""
+    then = (entry["size"], entry["mtime_ns"], entry.get("ctime_ns", now.st_ctime_ns))
+    return (now.st_size, now.st_mtime_ns, now.st_ctime_ns) == then
 
 
 def size(folder: Path) -> int:
@@ -111,7 +121,7 @@ def _indexed(folder: Path) -> list[str] | None:
         return []
     try:
         return sorted({str(name) for name in _load(folder / INDEX)["weight_map"].values()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

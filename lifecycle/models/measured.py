@@ -152,7 +152,7 @@ def _read(file: Path) -> tuple[list[Start], str]:
         return [_start(one) for one in data["starts"]], ""
     except FileNotFoundError:
         return [], ""
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return [], f"{file} cannot be read ({type(error).__name__}: {error})"
 
 

@@ -141,7 +141,7 @@ def _digest(blob: str) -> str:
 def _sizes(seal: str) -> dict[str, int]:
     try:
         return {str(path): int(size) for path, size in json.loads(seal).items()}
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 
@@ -150,7 +150,7 @@ def _index(login: "Login", there: There, name: str) -> dict[str, Any]:
     _require(done, login)
     try:
         found = json.loads(done.text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

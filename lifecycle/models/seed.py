@@ -117,7 +117,7 @@ def bring(
         ModelUnavailable: refused, no room, or bytes that are wrong twice.
         HostNotReady: the hub cannot be reached.
     """
-    complete = here(paths, *wanted)
+    complete = here(paths, *wanted) or cache.settled(paths, *wanted, on_progress)
     if complete:
         return complete
     ordered = order(hub, *wanted, paths)
@@ -263,7 +263,7 @@ def _read(record: Path) -> "tuple[Place, list[Item]]":
     try:
         listed = json.loads(record.read_text())
         return place, [Item(path, size, digest, "") for path, (size, digest) in listed.items()]
-    except (OSError, ValueError, TypeError, AttributeError, ModelUnavailable):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError, ModelUnavailable):
         return place, []
 
 
@@ -278,6 +278,6 @@ def _size(size: float) -> str:
 def _index(hub: "Hub", found: Repo, place: "Place", name: str) -> dict[str, Any]:
     """The list of the weights' files: of a model that is here, without a request."""
     if cache.sealed(place.snapshot):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
             return dict(json.loads((place.snapshot / name).read_text()))
     return hub.config(found.id, found.sha, name)

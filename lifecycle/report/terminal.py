@@ -1,6 +1,5 @@
 """The two streams, and what everything on them is made of."""
 
-import io
 import json
 import sys
 from typing import Any
@@ -12,10 +11,6 @@ from lifecycle.errors import LifecycleError
 from lifecycle.host import GIB
 
 # A pipe has no width: tables keep to one that fits a page.
-for stream in (sys.stdout, sys.stderr):
-    # Windows redirects in its old code page, which has no check mark.
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="replace")
 WIDTH = None if sys.stdout.isatty() else 110
 out = Console(highlight=False, width=WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)

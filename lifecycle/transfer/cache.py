@@ -26,14 +26,14 @@ PIECE = 4 * MIB
 class Cache:
     """One repository's folder.
 
-    What was verified is remembered with its size and time, so that it is hashed once only: also
+    What was verified is remembered with its size and times, so that it is hashed once only: also
     what another program put there, huggingface_hub for one, which compares sizes.
     """
 
     def __init__(self, place: Place) -> None:
         self.place = place
         place.blobs.mkdir(parents=True, exist_ok=True)
-        self._record = _Record(place.repo)
+        self._record = Record(place.repo)
 
     def missing(
         self, items: Sequence[Item], files: Files, tick: Callable[[], None]
@@ -83,18 +83,17 @@ class Cache:
                 continue
             if self._record.knows(file):
                 return True
-            shown.state, shown.done = CHECKING, 0
-            hasher = item.hasher()
-            for piece in _pieces(file):
-                hasher.update(piece)
-                shown.done += len(piece)
-                tick()
-            shown.state, shown.done = WAITING, 0
-            if hasher.hexdigest() == item.name:
-                self._record.note(file)
+            if self._hashed(file, item, shown, tick):
                 return True
             self._set_aside(file, item, files)
         return False
+
+    def _hashed(self, file: Path, item: Item, shown: File, tick: Callable[[], None]) -> bool:
+        """Whether a file's content is what it should be; what is, is remembered."""
+        if not is_right(file, item, shown, tick):
+            return False
+        self._record.note(file)
+        return True
 
     def _set_aside(self, file: Path, item: Item, files: Files) -> None:
         aside = self.place.blobs / f"{item.name}.corrupt"
@@ -137,27 +136,51 @@ class Cache:
         return name.parent
 
 
-class _Record:
-    """Which files were verified, and their size and time then."""
+def is_right(file: Path, item: Item, shown: File, tick: Callable[[], None]) -> bool:
+    """Whether a file holds what an item should be: all of it is read."""
+    shown.state, shown.done = CHECKING, 0
+    hasher = item.hasher()
+    for piece in _pieces(file):
+        hasher.update(piece)
+        shown.done += len(piece)
+        tick()
+    shown.state, shown.done = WAITING, 0
+    return hasher.hexdigest() == item.name
+
+
+class Record:
+    """Which files of a repository's folder were verified, and their size and times then."""
 
     def __init__(self, repo: Path) -> None:
         self.repo = repo
         self.file = repo / RECORD
         self._lock = threading.Lock()
         self._verified: dict[str, list[int]] = {}
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        with contextlib.suppress(
+            OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError
+        ):
             self._verified = dict(json.loads(self.file.read_text()))
 
     def note(self, file: Path) -> None:
+        """A file is now what it should be."""
         with self._lock:
             self._verified[self._key(file)] = _as_now(file)
 
+    def forget(self, file: Path) -> None:
+        """A file is not what it should be, whatever its times say."""
+        with self._lock:
+            self._verified.pop(self._key(file), None)
+
     def knows(self, file: Path) -> bool:
-        with contextlib.suppress(OSError):
-            return self._verified.get(self._key(file)) == _as_now(file)
+        """Whether a file is as it was when it was verified, by its size and times: cheap."""
+        known = self._verified.get(self._key(file))
+        with contextlib.suppress(OSError, TypeError):
+            # Until November 2026 only size and mtime were kept.
+            return bool(known) and known == _as_now(file)[: len(known or ())]
         return False
 
     def save(self) -> None:
+        """Write it down."""
         with self._lock:
             _write(self.file, json.dumps(self._verified, indent=1))
 
@@ -189,8 +212,9 @@ def _sized(file: Path, item: Item) -> bool:
 
 
 def _as_now(file: Path) -> list[int]:
+    """Not the inode: over network drives and Windows' it may change with every mount."""
     stat = file.stat()
-    return [stat.st_size, stat.st_mtime_ns]
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
 
 
 def _pieces(file: Path) -> Iterator[memoryview]:

@@ -13,7 +13,7 @@ from lifecycle import http
 from lifecycle.backend import Backend
 from lifecycle.host import Launch
 from lifecycle.processes import memory_below
-from lifecycle.shell import KEPT
+from lifecycle.programs import KEPT
 from lifecycle.step import Command
 from lifecycle.steps import docker, venv
 from tests.bench.results import NotMeasured

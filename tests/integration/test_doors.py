@@ -3,6 +3,8 @@
 import hashlib
 import http.server
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from lifecycle.errors import HostNotReady
 from lifecycle.machine import Here
 from lifecycle.shell import Shell
 from lifecycle.step import Download
+from tests.integration.checkout import ROOT
 
 BODY = b"a package" * 1000
 
@@ -96,4 +99,37 @@ def test_a_program_that_hangs_costs_its_limit_and_leaves_nothing_behind(tmp_path
 
 def test_a_program_that_is_not_there_is_an_answer_too() -> None:
     assert Here(Shell()).run("no-such-program").code == 127
-    assert Here(Shell()).run("/etc").code == 126
+    assert Here(Shell()).run("/etc").code == 127, "a folder is no program"
+
+
+def test_a_program_under_a_lock_of_ours_is_killed_with_us(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    code = (
+        "from lifecycle.shell import Shell; from lifecycle.step import Command; "
+        f"words = ('sh', '-c', 'echo $$ > {begun}; exec sleep 600'); "
+        "Shell().run(Command(words, ends_with_us=True))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    while not (begun.exists() and begun.read_text().strip()):
+        time.sleep(0.05)
+        assert process.poll() is None
+    child = Path("/proc") / begun.read_text().strip()
+    assert child.exists()
+    process.kill()
+    process.wait()
+    until = time.monotonic() + 30
+    while child.exists() and ") Z " not in (child / "stat").read_text():
+        assert time.monotonic() < until, "it goes on as an orphan, without the lock"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(("text", "code"), [("#!/no/such/interpreter\n", 127), ("\x7fELF", 126)])
+def test_a_program_that_cannot_be_started_is_said_for_what_it_is(
+    tmp_path: Path, text: str, code: int
+) -> None:
+    file = tmp_path / "nvidia-smi"
+    file.write_text(text)
+    file.chmod(0o755)
+    said = Shell().read(str(file))
+    assert said.code == code
+    assert str(file) in said.errors

@@ -2,13 +2,15 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.integration.checkout import ROOT
+from tests.integration.checkout import INTERRUPTED, ROOT
 
 BARE = ("inv", "tasks.py", "lifecycle", "env", "requirements")
 MADE = ".venv/.made-from.txt"
@@ -103,6 +105,31 @@ def test_a_missing_venv_module_is_one_clear_line(bare: Path, tmp_path: Path) -> 
     assert done.returncode == 3
     assert "the venv module of" in done.stderr
     assert f"python{sys.version_info.major}.{sys.version_info.minor}-venv" in done.stderr
+
+
+def test_ctrl_c_while_it_is_made_is_one_line_and_leaves_nothing_that_counts(
+    bare: Path, tmp_path: Path
+) -> None:
+    path = tools(tmp_path / "bin")
+    real = Path(sys.executable).resolve()
+    begun = tmp_path / "begun"
+    waiting = f"import time; open({str(begun)!r}, 'w').close(); time.sleep(60)"
+    script(
+        tmp_path / "bin" / "python3",
+        f'case "$*" in "-m venv"*) {real} -c "{waiting}";; esac; {real} "$@"',
+    )
+    process = subprocess.Popen(
+        [str(bare / "inv"), "--list"], env={**os.environ, "PATH": path}, cwd=bare, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    while not begun.exists() and process.poll() is None:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode in INTERRUPTED
+    assert "Traceback" not in errors
+    assert "interrupted; the same command makes .venv anew" in errors
+    assert not (bare / MADE).exists()
 
 
 def test_a_wrong_hash_is_refused(bare: Path) -> None:

@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from lifecycle import errors
-from lifecycle.errors import INTERRUPTED, LifecycleError
+from lifecycle.errors import INTERRUPTED, READER_GONE, LifecycleError
 
 CODES = {
     "ConfigError": 2,
@@ -16,6 +16,7 @@ CODES = {
     "NotSupported": 7,
     "ServerUnhealthy": 8,
     "ModelUnavailable": 9,
+    "OutputLost": 10,
 }
 CLASSES = {
     name: kind
@@ -34,11 +35,12 @@ def test_exit_codes_are_those_of_the_architecture() -> None:
 def test_no_two_failures_share_a_code_and_none_takes_that_of_a_bug() -> None:
     codes = [kind.exit_code for kind in WITH_CODE.values()]
     assert len(set(codes)) == len(codes)
-    assert not {0, 1, INTERRUPTED} & set(codes)
+    assert not {0, 1, INTERRUPTED, READER_GONE} & set(codes)
 
 
-def test_interrupted_is_what_shells_expect() -> None:
+def test_interrupted_and_nobody_reads_are_what_shells_expect() -> None:
     assert INTERRUPTED == 130
+    assert READER_GONE == 141
 
 
 @pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES.keys())

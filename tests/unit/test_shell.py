@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle import programs
 from lifecycle import shell as shells
-from lifecycle.errors import HostNotReady
+from lifecycle.errors import CommandFailed, HostNotReady
 from lifecycle.shell import Shell
 from lifecycle.step import Command, EditFile, Remove, WriteFile
 from tests.unit.given import KEY
@@ -130,7 +131,7 @@ def test_a_lock_is_given_back_when_the_work_under_it_fails(tmp_path: Path, said:
 
 def test_a_program_gets_our_environment_and_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OURS", "1")
-    found = shells._environment(Command(("x",), env={"ITS": "2"}))
+    found = programs.environment(Command(("x",), env={"ITS": "2"}))
     assert (found["OURS"], found["ITS"]) == ("1", "2")
 
 
@@ -139,8 +140,8 @@ def test_a_clean_environment_keeps_only_what_every_program_needs(
 ) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("HF_TOKEN", "x")
-    found = shells._environment(Command(("x",), env={"ITS": "2"}, clean_env=True))
-    assert set(found) <= {*shells.KEPT, "ITS"}
+    found = programs.environment(Command(("x",), env={"ITS": "2"}, clean_env=True))
+    assert set(found) <= {*programs.KEPT, "ITS"}
     assert {"PATH", "HOME", "ITS"} <= set(found)
 
 
@@ -201,3 +202,55 @@ def test_a_dry_edit_shows_the_difference_only(tmp_path: Path, dry: Shell, said: 
 )
 def test_what_a_windows_program_says_can_be_read(raw: bytes, text: str) -> None:
     assert shells.decoded(raw) == text
+
+
+# Programs: found by ourselves
+
+
+def program(folder: Path, kind: str) -> Path:
+    """Something called `nvidia-smi` on a path of its own."""
+    file = folder / kind / "nvidia-smi"
+    file.parent.mkdir()
+    match kind:
+        case "folder":
+            file.mkdir()
+        case "dangling":
+            file.symlink_to("nowhere")
+        case "loop":
+            file.symlink_to(file.name)
+        case "no-program":
+            file.write_text("#!/bin/sh\n")
+        case "program":
+            file.write_text("#!/bin/sh\n")
+            file.chmod(0o755)
+    return file
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling", "loop", "no-program", "absent"])
+def test_what_is_no_program_is_not_there_and_never_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    file = program(tmp_path, kind)
+    monkeypatch.setenv("PATH", str(file.parent))
+    for name in ("nvidia-smi", str(file)):
+        said = Shell().read(name, "--query-gpu=name")
+        assert (said.code, said.text) == (127, "")
+        assert "not found" in said.errors
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling", "loop", "no-program", "absent"])
+def test_a_program_further_on_is_found_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    first, good = program(tmp_path, kind), program(tmp_path, "program")
+    monkeypatch.setenv("PATH", f"{first.parent}{os.pathsep}{good.parent}")
+    assert programs.executable("nvidia-smi") == str(good)
+
+
+def test_a_command_that_is_not_there_is_said_to_be_not_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CommandFailed) as caught:
+        Shell().replace(Command(("tailscale", "up")))
+    assert caught.value.why == "tailscale: not found"

@@ -95,7 +95,7 @@ def test_a_disk_failure_without_a_name_is_told_all_the_same(capsys: Captured) ->
 
 
 @pytest.mark.parametrize(
-    "bug", [ZeroDivisionError(), OSError(errno.EIO, "broken"), OSError("odd"), ValueError("x")]
+    "bug", [ZeroDivisionError(), OSError(errno.EBADF, "broken"), OSError("odd"), ValueError("x")]
 )
 def test_a_bug_is_not_swallowed(bug: Exception) -> None:
     with pytest.raises(type(bug)) as caught:

@@ -7,6 +7,7 @@ import pytest
 from lifecycle.hub.repo import File
 from lifecycle.models import cache
 from lifecycle.paths import Paths
+from tests.unit.models.cache import note
 from tests.unit.models.folder import weights_of
 
 SHA = "a" * 40
@@ -27,6 +28,7 @@ def seeded(hub: Path, *, link: str = "main") -> Path:
     (place / "sub" / "model.safetensors").write_text("weights")
     (folder / "refs").mkdir()
     (folder / "refs" / link).write_text(SHA)
+    note(folder, place / "config.json", place / "sub" / "model.safetensors")
     return place
 
 

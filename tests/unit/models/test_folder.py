@@ -1,5 +1,6 @@
 """Whether a folder can be loaded, and whether it is still what was written."""
 
+import json
 import os
 from pathlib import Path
 
@@ -150,6 +151,31 @@ def test_other_content_of_the_same_size_has_changed(good: Path) -> None:
     file.write_bytes(bytes(len(file.read_bytes())))
     os.utime(file, ns=(0, 0))
     assert "sha256 differs" in folder.changed(good, "a package")
+
+
+def test_other_content_of_the_same_size_and_time_has_changed(good: Path) -> None:
+    file = seal(good) / "model.safetensors"
+    then = file.stat().st_mtime_ns
+    file.write_bytes(bytes(len(file.read_bytes())))
+    os.utime(file, ns=(then, then))
+    assert "sha256 differs" in folder.changed(good, "a package")
+
+
+def test_a_manifest_of_before_november_has_no_time_of_change(good: Path) -> None:
+    manifest = seal(good) / MANIFEST
+    known = json.loads(manifest.read_text())
+    for entry in known["files"].values():
+        del entry["ctime_ns"]
+    manifest.write_text(json.dumps(known))
+    assert folder.changed(good, "a package") == ""
+
+
+def test_every_file_is_hashed_where_somebody_asks(
+    good: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal(good)
+    monkeypatch.setattr(folder, "digest", lambda _: "another")
+    assert "sha256 differs" in folder.changed(good, "a package", whole=True)
 
 
 def test_a_touched_file_with_the_same_content_has_not_changed(good: Path) -> None:

@@ -117,6 +117,76 @@ def test_without_an_exception_the_last_lines_are_shown() -> None:
     assert boot_log.cause("  \n") == "its log is empty"
 
 
+ACCESS = 'INFO:     127.0.0.1:40712 - "GET /v1/models HTTP/1.1" 200 OK\n'
+
+
+def ended(code: int, said: str = ACCESS, start: int = 1) -> str:
+    return f"=== start {start} at 10:00 ===\n{said}=== end: exit {code} ===\n"
+
+
+def test_answered_requests_are_never_told_as_a_cause() -> None:
+    assert boot_log.cause(ACCESS * 4) == "its log does not say why"
+    assert boot_log.cause(f"it fell over\n{ACCESS * 4}") == "it fell over"
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (-9, "killed by signal 9 (perhaps out of memory)"),
+        (137, "killed by signal 9 (perhaps out of memory)"),
+        (-11, "killed by signal 11 (a fault in native code"),
+        (139, "killed by signal 11 (a fault in native code"),
+        (-6, "ended by signal 6 (it aborted"),
+        (134, "ended by signal 6 (it aborted"),
+        (143, "ended by signal 15 (somebody asked it to stop)"),
+        (-7, "killed by signal 7 (a page it could not have"),
+        (132, "killed by signal 4 (an instruction that this processor does not have)"),
+        (-31, "killed by signal 31"),
+        (126, "exit code 126 (its program may not be run"),
+        (127, "exit code 127 (its program, or a library that it needs, is missing)"),
+        (3, "exit code 3"),
+        (255, "exit code 255"),
+    ],
+)
+def test_an_end_without_a_word_is_named_by_its_exit_code(code: int, told: str) -> None:
+    assert boot_log.death(ended(code)).startswith(told)
+    assert boot_log.death(ACCESS, code).startswith(told)
+
+
+def test_the_times_it_was_tried_are_counted() -> None:
+    log = "".join(ended(-9, start=number) for number in range(1, 7))
+    told = "killed by signal 9 (perhaps out of memory), tried 6 times"
+    assert boot_log.death(log, tries=6) == told
+
+
+def test_who_knows_that_it_was_memory_is_believed() -> None:
+    told = "killed by signal 9 (out of memory: the kernel ended it)"
+    assert boot_log.death(ACCESS, 137, out_of_memory=True) == told
+    assert "out of memory" not in boot_log.death(ACCESS, 139, out_of_memory=True)
+
+
+def test_an_exception_tells_more_than_its_exit_code() -> None:
+    assert boot_log.death(ended(1, "ValueError: too big\n")) == "ValueError: too big"
+    assert boot_log.death(ended(1, "ValueError: too big\n"), tries=2) == (
+        "ValueError: too big\ntried 2 times"
+    )
+
+
+def test_what_an_earlier_start_died_of_is_not_told_of_a_later_one() -> None:
+    log = ended(1, "ValueError: too big\n") + ended(-9, start=2)
+    assert "ValueError" not in boot_log.death(log)
+
+
+def test_what_a_start_that_goes_on_says_is_not_told_of_the_one_that_ended() -> None:
+    log = ended(-9) + "=== start 2 at 10:01 ===\nValueError: of the new one\n"
+    assert "ValueError" not in boot_log.death(log)
+
+
+def test_without_a_code_the_log_decides() -> None:
+    assert boot_log.death("it fell over\n") == "it fell over"
+    assert boot_log.death("", 0) == "its log is empty"
+
+
 def test_a_secondary_death_alone_is_still_shown() -> None:
     line = "RuntimeError: Engine core initialization failed. See root cause above."
     assert boot_log.cause(line) == line

@@ -19,12 +19,13 @@ class World:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.container: Container | None = None
         monkeypatch.setattr(engine, "container", lambda _: self.container)
-        monkeypatch.setattr(engine, "log", lambda *_: LOG)
+        self.log = LOG
+        monkeypatch.setattr(engine, "log", lambda *_: self.log)
         monkeypatch.setattr(processes, "memory_below", lambda _: 7)
         monkeypatch.setattr(answer, "look", lambda *_: ("ready", ("m",), ""))
 
-    def has(self, state: str, restarts: int = 0) -> None:
-        self.container = Container("vllm-cpu-vllm-1", state, 42, 100.0, restarts, 0)
+    def has(self, state: str, restarts: int = 0, code: int = 0, *, oom: bool = False) -> None:
+        self.container = Container("vllm-cpu-vllm-1", state, 42, 100.0, restarts, code, oom)
 
 
 @pytest.fixture
@@ -65,6 +66,25 @@ def test_a_container_that_ended_has_failed_with_its_cause(
     world.has(state)
     assert compose.status(backend(), where, STARTED).detail == "ValueError: too big"
     assert compose.dead("cpu", where, 1) == "ValueError: too big"
+
+
+@pytest.mark.parametrize(
+    ("state", "oom", "told"),
+    [
+        ("exited", False, "killed by signal 9 (perhaps out of memory), tried 3 times"),
+        ("restarting", True, "killed by signal 9 (out of memory: the kernel ended it), tried 3"),
+    ],
+)
+def test_a_container_that_was_killed_says_so_and_its_answers_are_no_cause(
+    world: World, where: Paths, state: str, told: str, *, oom: bool
+) -> None:
+    world.log = 'INFO:     127.0.0.1:1 - "GET /v1/models HTTP/1.1" 200 OK\n' * 4
+    world.has(state, 2, 137, oom=oom)
+    found = compose.status(backend(), where, STARTED)
+    assert told in found.detail
+    assert "GET" not in found.detail
+    assert found.restarts == 2
+    assert told in compose.dead("cpu", where, 1)
 
 
 @pytest.mark.parametrize(("restarts", "why"), [(0, ""), (1, "ValueError: too big")])

@@ -60,6 +60,18 @@ def test_a_server_that_was_given_up_has_failed_with_its_cause(
     assert (found.phase, found.detail) == ("failed", "ValueError: too big")
 
 
+def test_a_server_that_was_killed_again_and_again_says_so(
+    where: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = 'INFO:     127.0.0.1:1 - "GET /v1/models HTTP/1.1" 200 OK\n'
+    starts = (f"=== start {n} at 10:00 ===\n{access}=== end: exit -9 ===\n" for n in range(1, 7))
+    note(where, starts="6", server_log="".join(starts))
+    found = status(where, monkeypatch, "FATAL")
+    assert found.detail == "killed by signal 9 (perhaps out of memory), tried 6 times"
+    assert found.restarts == 5
+    assert venv.dead("cpu", where, 1) == found.detail
+
+
 def test_a_server_between_two_starts_says_that_it_crashed(
     where: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
