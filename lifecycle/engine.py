@@ -22,6 +22,7 @@ from lifecycle import tables
 from lifecycle.errors import HostNotReady
 from lifecycle.host import DOCKER_SOCKET
 from lifecycle.layers import Pull
+from lifecycle.redact import without_credentials
 
 LIMIT = 10
 """Seconds for an answer of the engine."""
@@ -86,7 +87,7 @@ def _context() -> str:
 def _address() -> str:
     """Where `from_env` looks for the engine."""
     chosen = os.environ.get("DOCKER_HOST") or ContextAPI.kwargs_from_context().get("base_url")
-    return (chosen or DOCKER_SOCKET).removeprefix("http+")
+    return without_credentials((chosen or DOCKER_SOCKET).removeprefix("http+"))
 
 
 def _failure(error: BaseException) -> str:
@@ -239,7 +240,7 @@ def _lost(error: Exception) -> Exception:
 
 
 def _plain(error: Exception) -> str:
-    return str(getattr(error, "explanation", "") or error)
+    return without_credentials(str(getattr(error, "explanation", "") or error))
 
 
 def _seconds(stamp: str) -> float:

@@ -16,8 +16,8 @@ from lifecycle.steps import amd
 
 def places() -> Paths:
     """The folders of this machine and checkout."""
-    # Only these two: a wrong PORT in the environment must not keep `down` from its work.
-    shared = backends.load_shared(ROOT, os.environ, ("LIFECYCLE_HOME", "MODELS_DIR"))
+    # Only these two: a slip in any other line must not keep `down` from its work.
+    shared = backends.load_only(("LIFECYCLE_HOME", "MODELS_DIR"), ROOT, os.environ)
     return paths({key: setting.text for key, setting in shared.items()}, ROOT)
 
 
@@ -76,7 +76,14 @@ def to_stop(gpu: str, where: Paths) -> list[str]:
         return backends.names(ROOT)
     if where.run(gpu).is_dir():
         return [gpu]
-    return [to_start(gpu)[0].name]
+    try:
+        return [to_start(gpu)[0].name]
+    except ConfigError:
+        kin = [name for name in backends.names(ROOT) if backends.gpu_of(name, ROOT) == gpu]
+        started = [name for name in kin if where.run(name).is_dir()]
+        if len(started) != 1:
+            raise
+        return started
 
 
 def to_start(gpu: str, machine: Machine | None = None) -> tuple[Backend, str]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from lifecycle import tables
-from lifecycle.backend import nearest
+from lifecycle.env_file import nearest
 from lifecycle.errors import ConfigError, NotSupported
 from lifecycle.host import DOCKER_DESKTOP, DOCKER_SOCKET, Docker, Host
 from lifecycle.paths import Paths

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from lifecycle import tables
-from lifecycle.backend import Backend, nearest
+from lifecycle.backend import Backend
+from lifecycle.env_file import nearest
 from lifecycle.errors import ConfigError
 from lifecycle.host import Gpu, Host
 from lifecycle.keys import KEYS, abbreviates, flags_in

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from lifecycle.backend import Backend, Setting
+from lifecycle.backend import Backend
+from lifecycle.env_file import Setting
 from lifecycle.errors import ConfigError
 from lifecycle.host import GIB, Amd, Gpu, Host, Nvidia, Os
 from lifecycle.steps import known_issues, serve_arguments
