@@ -43,7 +43,7 @@ def look(machine: Machine, limit: float = LIMIT) -> Docker:
         parse(said),
         cli=version(cli.text),
         podman="podman" in cli.text.lower() + cli.errors.lower(),
-        compose=compose.text.strip() if compose.code == 0 else "",
+        compose=compose_version(compose.text),
         daemon=machine.text("/etc/docker/daemon.json") or "",
         program=machine.ask("docker.program", "", _program),
         dockerd=machine.ask("docker.dockerd", "", _dockerd),
@@ -92,6 +92,12 @@ def _described(machine: Machine, seen: Docker, said: Mapping[str, Any]) -> froze
 def version(text: str) -> str:
     """The number in `Docker version 28.2.2, build e6534b4`, `docker-compose version 1.29.2, …`."""
     found = re.match(r"\s*(?:docker|podman|docker-compose)\b.*? v?(\d[^\s,]*)", text, re.IGNORECASE)
+    return found[1] if found else ""
+
+
+def compose_version(text: str) -> str:
+    """The number that `docker compose version --short` prints, whatever else stands beside it."""
+    found = re.search(r"^v?(\d+\.\d+\S*)\s*$", text, re.MULTILINE)
     return found[1] if found else ""
 
 

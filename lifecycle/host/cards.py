@@ -34,6 +34,7 @@ class Nvidia:
         cdi: files that describe the cards to Podman and to newer engines (CDI).
         verified: what was in use when a container last saw the cards (see `steps/nvidia.py`).
         problem: why no card can be read although there should be one.
+        caution: what nvidia-smi said beside the cards that it listed; "" when nothing.
     """
 
     smi: str = ""
@@ -47,6 +48,7 @@ class Nvidia:
     cdi: tuple[str, ...] = ()
     verified: str = ""
     problem: str = ""
+    caution: str = ""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,8 @@ def card(host: Host, image: str = "") -> list[Step]:
 def seen(host: Host) -> list[Step]:
     """A card of NVIDIA's answers, whatever is to run on it."""
     plan = [*wsl.inside(host), _no_linux_driver(host)] if host.os.wsl else []
-    return chain.known([*plan, _answers(host)], host)
+    cautions = [_healthy(host)] if host.nvidia.caution else []
+    return chain.known([*plan, _answers(host), *cautions], host)
 
 
 def suits(host: Host, image: Image) -> bool:
@@ -146,6 +147,21 @@ def _answers(host: Host) -> Step:
             f"{'; '.join(map(_described, now.nvidia.gpus))}; driver {now.nvidia.driver}"
             + (f" runs CUDA up to {now.nvidia.cuda}" if now.nvidia.cuda else "")
         ),
+    )
+
+
+def _healthy(host: Host) -> Step:
+    def missing(now: Host) -> str:
+        known = tables.cuda.smi_complaint(now.nvidia.caution)
+        return "\n".join(filter(None, (known.means if known else "", now.nvidia.caution)))
+
+    known = tables.cuda.smi_complaint(host.nvidia.caution)
+    advised = "" if known is None else known.wsl if host.os.wsl else known.linux
+    return Step(
+        name="nvidia-smi complains of nothing",
+        missing=missing,
+        fix=advised or "The cards above answer all the same. See what it means: nvidia-smi",
+        advice=True,
     )
 
 

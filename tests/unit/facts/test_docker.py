@@ -326,3 +326,19 @@ def test_a_command_line_that_hangs_tells_nothing_about_what_is_installed() -> No
     late = Output(124, "", "docker: no answer in 1.3 s")
     seen = facts.look(Replay({"run: docker --version": late}))
     assert seen == Docker(hung=True, problem="docker: no answer in 1.3 s")
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("2.40.3\n", "2.40.3"),
+        ("v2.40.3", "2.40.3"),
+        ("WARNING: Error loading config file: permission denied\n2.37.1+ds1-0ubuntu2~24.04.1\n",
+         "2.37.1+ds1-0ubuntu2~24.04.1"),
+        ("docker-compose version 1.29.2, build 5becea4c", ""),
+        ("unknown command: docker compose", ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_the_version_of_compose_beside_warnings(text: str, version: str) -> None:
+    assert facts.compose_version(text) == version
