@@ -11,7 +11,7 @@ from lifecycle.keys import GPUS, KEYS
 from lifecycle.machine import Here, Machine
 from lifecycle.paths import ROOT, Paths, paths
 from lifecycle.shell import Shell
-from lifecycle.steps import amd
+from lifecycle.steps import amd, nvidia
 
 
 def places() -> Paths:
@@ -217,7 +217,7 @@ def _card(host: Host) -> tuple[str, str]:
     radeons = [card for card in amd.cards(host) if served or not card.integrated]
     mute = [one for one in host.windows.adapters if "NVIDIA" in one.name]
     found = [
-        *(("cuda", card.name) for card in host.nvidia.gpus),
+        *(("cuda", card.name) for card in sorted(host.nvidia.gpus, key=nvidia.rank, reverse=True)),
         *(("rocm", card.name) for card in radeons),
         *(("cuda", adapter.name) for adapter in mute),
         *([("cuda", "an NVIDIA card that does not answer")] if host.nvidia.problem else []),

@@ -89,13 +89,14 @@ def _rendered(gpu: str, machine: "Machine", shell: "Shell", *, elsewhere: bool) 
     from lifecycle import facts, tables
     from lifecycle.cmd import choose
     from lifecycle.host import Weights
-    from lifecycle.steps import docker, serve
+    from lifecycle.steps import cards, docker, serve
 
     where = choose.places()
     host = facts.survey(where, machine)
     backend = choose.for_machine(gpu, host).with_setting("RUNTIME", "docker", "inv render")
     tables.serving.require_served(backend.gpu, backend.runtime)
     serve.require_linux(host)
+    cards.require(backend, host)
     # A recording holds the place of one model, on a disk of somebody else's.
     seen = facts.with_backend(host, backend, where, machine)
     host = replace(seen, weights=Weights()) if elsewhere else seen

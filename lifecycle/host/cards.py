@@ -1,6 +1,6 @@
 """Graphics cards, and what lies between them and a server."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -10,6 +10,7 @@ class Gpu:
     Args:
         arch: compute capability (`8.9`) or gfx name (`gfx1100`); "" when unknown.
         integrated: part of the processor; no card to serve from.
+        number: how DEVICES calls it; None: its place in the list.
     """
 
     name: str
@@ -17,6 +18,7 @@ class Gpu:
     free: int = 0
     arch: str = ""
     integrated: bool = False
+    number: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -159,7 +159,7 @@ TABLE = (
     Key(
         "DEVICES",
         "Numbers of the cards the server may use, e.g. `1` or `0,1`: as `nvidia-smi` counts, or "
-        "the cards in `rocminfo` from 0. Unset: all of them.",
+        "the cards in `rocminfo` from 0. Unset: all of them; where they differ, the newest first.",
         devices,
         gpus=CARDS,
     ),

@@ -13,6 +13,7 @@ from lifecycle.runtimes import compose, launch
 from lifecycle.step import Action, Command, Step, WriteFile
 from lifecycle.steps import (
     amd,
+    cards,
     chain,
     docker_engine,
     images,
@@ -68,9 +69,15 @@ def notes(backend: Backend, host: Host) -> list[str]:
 
 def _card(backend: Backend, host: Host, paths: Paths) -> list[Step]:
     """A card, and the driver or ROCm to reach it by."""
+    if backend.gpu == "cpu":
+        return []
+    mine = cards.as_used(backend, host)
     if backend.gpu == "cuda":
-        return nvidia.card(host, image(backend, host))
-    return _asked(amd.steps(host, paths)) if backend.gpu == "rocm" else []
+        utilization = float(backend.get("GPU_MEMORY_UTILIZATION") or 0)
+        plan = nvidia.card(mine, image(backend, host), utilization)
+    else:
+        plan = _asked(amd.steps(mine, paths))
+    return [*cards.steps(backend), *cards.asked_of(backend, plan)]
 
 
 def _passage(backend: Backend, host: Host, paths: Paths) -> list[Step]:

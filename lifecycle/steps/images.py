@@ -5,7 +5,7 @@ from collections.abc import Callable
 from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.host import Host
-from lifecycle.steps import amd, nvidia, rocm
+from lifecycle.steps import amd, cards, nvidia, rocm
 from lifecycle.tables.serving import Image
 
 SUITS: dict[str, Callable[[Host, Image], bool]] = {"cuda": nvidia.suits, "rocm": amd.suits}
@@ -15,14 +15,14 @@ SHELL = "shell"
 
 def reference(backend: Backend, host: Host) -> str:
     """The image, as Docker takes it."""
-    return backend.get("IMAGE") or _best(backend.gpu, host).pinned
+    return backend.get("IMAGE") or _best(backend, host).pinned
 
 
 def row(backend: Backend, host: Host) -> Image | None:
     """What is known of that image; None when IMAGE= names one that no row is about."""
     named = backend.get("IMAGE")
     if not named:
-        return _best(backend.gpu, host)
+        return _best(backend, host)
     rows = tables.serving.images(backend.gpu)
     return next((one for one in rows if named in {one.reference, one.pinned}), None)
 
@@ -58,12 +58,7 @@ def _untried(backend: Backend, host: Host) -> str:
 
 def card(backend: Backend, host: Host) -> str:
     """The name of the card a server would use; "" when it is not known, or the processor."""
-    if backend.gpu == "cuda":
-        return nvidia.best(host).name
-    if backend.gpu == "rocm":
-        names = [gpu.name for gpu in amd.cards(host) if not gpu.integrated]
-        return names[0] if names else ""
-    return ""
+    return next((gpu.name for gpu in cards.of(backend, host).used), "")
 
 
 def belongs(host: Host, image: Image | None) -> str:
@@ -83,16 +78,18 @@ def belongs(host: Host, image: Image | None) -> str:
     return "" if same or not here else f"the image has ROCm {inside}, this machine {here}"
 
 
-def _best(gpu: str, host: Host) -> Image:
-    suits = SUITS.get(gpu)
+def _best(backend: Backend, host: Host) -> Image:
+    suits = SUITS.get(backend.gpu)
     here = host.docker.images
     if suits is None:
-        return tables.serving.image(gpu, here)
-    return tables.serving.image(gpu, here, lambda one: suits(host, one))
+        return tables.serving.image(backend.gpu, here)
+    mine = cards.as_used(backend, host)
+    return tables.serving.image(backend.gpu, here, lambda one: suits(mine, one))
 
 
 def _mark(backend: Backend, host: Host) -> str:
     """The trust in the card's row, and in the way to ROCm: the lesser of both."""
+    host = cards.as_used(backend, host)
     if backend.gpu == "cuda":
         gpu = nvidia.best(host)
         known = tables.cards.card("nvidia", gpu.name, gpu.arch)

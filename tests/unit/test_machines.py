@@ -50,6 +50,7 @@ DECISIVE = {
     "docker-denied-until-login": (PERSON, "Compose v2 answer", "Log out and in again"),
     "docker-vendor-healthy": (OK, "Compose v2 answer", "Engine 28.5.1"),
     "fedora-cpu": (ADVICE, "through a tailnet", "https://tailscale.com/download"),
+    "native-3090-5070-ti": (OK, "an NVIDIA card answers", "RTX 5070 Ti"),
     "native-4090-beside-lost-card": (ADVICE, "nvidia-smi complains of nothing", "power cables"),
     "native-4090-driver-mismatch": (PERSON, "an NVIDIA card answers", "Restart the machine."),
     "native-4090-healthy": (OK, "a container sees the card", "driver 580.95.05"),
