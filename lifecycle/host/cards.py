@@ -10,7 +10,8 @@ class Gpu:
     Args:
         arch: compute capability (`8.9`) or gfx name (`gfx1100`); "" when unknown.
         integrated: part of the processor; no card to serve from.
-        number: how DEVICES calls it; None: its place in the list.
+        number: its place as DEVICES counts, where the backend in question computes on it
+            (`steps/cards.py`); None elsewhere.
     """
 
     name: str

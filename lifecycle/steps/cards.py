@@ -82,16 +82,18 @@ def visible(backend: Backend, host: Host) -> tuple[int, ...]:
 
 
 def as_used(backend: Backend, host: Host) -> Host:
-    """The same machine with no other cards than those the backend computes on.
+    """The same machine with the cards marked that the backend computes on: whoever asks about "the
+    card" of it gets one of those. Of AMD's, where DEVICES choose, the others are left out.
 
-    Whoever asks about "the card" of such a machine gets the one that counts. Where none is known,
-    and where no DEVICES choose among AMD's, it is the machine as it is.
+    Where no card is known it is the machine as it is.
     """
     used = tuple(of(backend, host).used)
     if not used:
         return host
     if backend.gpu == "cuda":
-        return replace(host, nvidia=replace(host.nvidia, gpus=used))
+        marked = {gpu.number: gpu for gpu in used}
+        gpus = tuple(marked.get(place, gpu) for place, gpu in enumerate(host.nvidia.gpus))
+        return replace(host, nvidia=replace(host.nvidia, gpus=gpus))
     if not backend.devices:
         return host
     archs = tuple(gpu.arch for gpu in used if gpu.arch) if host.amd.agents else ()

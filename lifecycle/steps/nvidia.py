@@ -42,8 +42,8 @@ def card(host: Host, image: str = "", utilization: float = 0) -> list[Step]:
     """A card that can run the image: asked before Docker, and before anything is fetched.
 
     Args:
-        host: with the cards that the server uses, and no others (`cards.as_used`); of a machine as
-            it is, the best card counts.
+        host: with the cards marked that the server uses (`cards.as_used`); of a machine as it is,
+            the best card counts.
         image: the image that a person chose; "" for the one that suits the driver.
         utilization: part of the memory that the server takes; 0: what it takes by itself.
     """
