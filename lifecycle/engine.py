@@ -50,7 +50,8 @@ class Container:
 def about(limit: int = LIMIT) -> dict[str, Any]:
     """What the engine says of itself, in its own words, or why it says nothing.
 
-    `info` holds some keys of `GET /info` and `images` tags and digests; without an answer `failure`
+    `info` holds some keys of `GET /info`, `components` the names in `GET /version` (`Engine`, or
+    `Podman Engine`) and `images` tags and digests; without an answer `failure`
     is the error's name (`ENOENT`, `EACCES`, …) and `said` its text. Only what is read is kept: the
     rest of `/info` names hosts and proxies. https://docs.docker.com/reference/api/engine/
 
@@ -66,10 +67,18 @@ def about(limit: int = LIMIT) -> dict[str, Any]:
         with contextlib.closing(docker.from_env(timeout=limit)) as client:
             info: dict[str, Any] = client.info()
             entries: list[dict[str, Any]] = client.api.images()
+            components = _components(client)
     except (DockerException, OSError) as error:
         return {**where, "failure": _failure(error), "said": _plain(error), "limit": limit}
     told = {name: info.get(name) for name in TOLD} | {"Runtimes": sorted(info["Runtimes"] or ())}
-    return {**where, "info": told, "images": sorted(_names(entries))}
+    return {**where, "info": told, "components": components, "images": sorted(_names(entries))}
+
+
+def _components(client: docker.DockerClient) -> list[str]:
+    """What the engine is made of, by its own word; [] where it does not tell."""
+    with contextlib.suppress(DockerException, OSError, AttributeError, TypeError):
+        return [str(part["Name"]) for part in client.version().get("Components") or []]
+    return []
 
 
 def _names(entries: list[dict[str, Any]]) -> set[str]:

@@ -1,5 +1,6 @@
 """`inv render`: the compose file of a server, to read, to keep, and to run without us."""
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,6 +140,8 @@ def opened(merged: str) -> str:
     """The file with a variable wherever a stand-in is."""
     # Older Compose leaves a `false` out, which newer ones read as true.
     text = merged.replace("bind: {}", "bind: {create_host_path: false}")
+    if "create_host_path" not in merged:
+        text = re.sub(r"(?m)^( +)selinux: z$", r"\1create_host_path: false\n\g<0>", text)
     for name, asked in LEFT_OPEN.items():
         text = text.replace(STAND_IN.format(name), f"${{{name}:?{asked}}}")
     return text

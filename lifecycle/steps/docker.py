@@ -64,7 +64,7 @@ def image_row(backend: Backend, host: Host) -> Image | None:
 
 def notes(backend: Backend, host: Host) -> list[str]:
     """What nobody has tried yet, in lines for the one who is about to try it."""
-    return images.notes(backend, host)
+    return [*images.notes(backend, host), *overlays.notes(backend, host)]
 
 
 def _card(backend: Backend, host: Host, paths: Paths) -> list[Step]:
@@ -137,7 +137,7 @@ def environment(backend: Backend, paths: Paths, host: Host) -> dict[str, str]:
         **overlays.values(backend, host),
         "IMAGE": image(backend, host),
         "PORT": str(backend.port),
-        "RUN_AS": host.os.user,
+        "RUN_AS": overlays.run_as(host),
         "CACHE_SOURCE": str(cache(backend, paths, host)),
         "MODEL_SOURCE": str(root),
         "MODEL_TARGET": f"/models/{root.name if root else ''}",
