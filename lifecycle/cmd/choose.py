@@ -16,8 +16,20 @@ from lifecycle.steps import amd, nvidia
 
 def places() -> Paths:
     """The folders of this machine and checkout."""
-    # Only these two: a slip in any other line must not keep `down` from its work.
-    shared = backends.load_only(("LIFECYCLE_HOME", "MODELS_DIR"), ROOT, os.environ)
+    return _places("LIFECYCLE_HOME", "MODELS_DIR")
+
+
+def places_to_stop() -> Paths:
+    """The same for whoever stops what runs: where models are does not matter to that."""
+    try:
+        return places()
+    except ConfigError:
+        return _places("LIFECYCLE_HOME")
+
+
+def _places(*names: str) -> Paths:
+    # Only these: a slip in any other line must not keep `down` from its work.
+    shared = backends.load_only(names, ROOT, os.environ)
     return paths({key: setting.text for key, setting in shared.items()}, ROOT)
 
 
@@ -79,6 +91,8 @@ def to_stop(gpu: str, where: Paths) -> list[str]:
     try:
         return [to_start(gpu)[0].name]
     except ConfigError:
+        if gpu in backends.names(ROOT):
+            return [gpu]
         kin = [name for name in backends.names(ROOT) if backends.gpu_of(name, ROOT) == gpu]
         started = [name for name in kin if where.run(name).is_dir()]
         if len(started) != 1:

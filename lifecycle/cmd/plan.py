@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     "gpu": GPU_OR_BEST_HELP,
     "model": "a name from inv models, a folder, or a repo id; unset: MODEL= of the backend",
     "revision": "branch, tag or commit on the hub; unset: the catalogue's, else main",
-    "max-model-len": "the longest prompt plus answer wanted, in tokens; unset: MAX_MODEL_LEN=",
+    "max-model-len": "the longest prompt plus answer wanted, in tokens; unset or 0: MAX_MODEL_LEN=",
     "vram": "reckon with a card of so much memory instead of this machine's, e.g. 24GiB",
     "json": "print JSON for programs",
 })  # fmt: skip

@@ -134,13 +134,8 @@ def require(backend: Backend, host: Host) -> None:
     why = problem(backend, host)
     if why:
         setting = backend.settings["DEVICES"]
-        fix = "Name cards of the list, or take DEVICES out: then the best one is used."
-        raise env_file.refused(
-            KEYS["DEVICES"],
-            setting.text,
-            setting.source,
-            f"{why}\n{_told(of(backend, host))}\n{fix}",
-        )
+        told = "\n".join((why, _told(of(backend, host)), OTHERS))
+        raise env_file.refused(KEYS["DEVICES"], setting.text, setting.source, told)
 
 
 def steps(backend: Backend) -> list[Step]:

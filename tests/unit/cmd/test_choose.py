@@ -241,6 +241,7 @@ def test_a_slip_in_the_shared_file_keeps_no_server_alive(
     assert choose.to_stop("", where) == ["4090", "cpu"]
     assert choose.to_stop("4090", where) == ["4090"]
     assert choose.to_stop("cuda", where) == ["4090"]
+    assert choose.to_stop("cpu", where) == ["cpu"]
     with pytest.raises(ConfigError):
         choose.to_start("4090")
 
@@ -248,6 +249,13 @@ def test_a_slip_in_the_shared_file_keeps_no_server_alive(
 def test_bytes_that_are_no_text_keep_no_server_alive(here: Checkout, where: Paths) -> None:
     here.secrets(b"\xffMODEL=\xff\nLIFECYCLE_HOME=home\n")
     assert choose.places().home == where.home
+
+
+def test_a_models_folder_that_cannot_be_used_keeps_no_server_alive(here: Checkout) -> None:
+    here.secrets("LIFECYCLE_HOME=home\nMODELS_DIR=C:\\models\n")
+    assert choose.places_to_stop().home == here.paths.home
+    with pytest.raises(ConfigError, match=r"^\.env:2: MODELS_DIR="):
+        choose.places()
 
 
 def test_a_home_that_cannot_be_used_is_told_with_its_line(here: Checkout) -> None:
