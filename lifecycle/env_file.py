@@ -185,7 +185,7 @@ def _problem(key: Key, text: str) -> str:
 
 
 def _several_readings(text: str) -> str:
-    if "$" not in text and "\n" not in text and "\r" not in text and "\0" not in text:
+    if "$" not in text and "\n" not in text:
         return ""
     return (
         "a value must be one line without '$'\n"

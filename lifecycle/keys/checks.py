@@ -52,6 +52,16 @@ def spelled(pattern: str, example: str) -> Check:
     return check
 
 
+def image_reference(text: str) -> str:
+    """Accept what Docker takes for an image: https://pkg.go.dev/github.com/distribution/reference."""
+    part = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+    host = r"[A-Za-z0-9.-]+(?::[0-9]+)?"
+    end = r"(?::\w[\w.-]{0,127})?(?:@\w+:[0-9a-f]+)?"
+    if re.fullmatch(rf"(?:{host}/)?{part}(?:/{part})*{end}", text, re.ASCII):
+        return ""
+    return "must be written like vllm/vllm-openai:v0.33.0"
+
+
 def server_root(text: str) -> str:
     """Accept where a server is, without a path. A port beyond the last one leads nowhere."""
     found = re.fullmatch(r"https?://[A-Za-z0-9.-]+(?::([0-9]{1,5}))?", text)
@@ -75,6 +85,11 @@ def text_as_seen(text: str) -> str:
         return (
             f"begins with {text[0]}, which is no quote to a program\n"
             "it was copied from a page or a word processor\nWrite the value without quotes."
+        )
+    if text.endswith("\r"):
+        return (
+            "ends with a carriage return\nit comes from a file with Windows line ends\n"
+            "Convert that file: dos2unix FILE"
         )
     unseen = next((char for char in text if not char.isprintable() and char != "\t"), "")
     if unseen:

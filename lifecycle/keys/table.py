@@ -6,6 +6,7 @@ from lifecycle.keys.checks import (
     devices,
     git_revision,
     header_secret,
+    image_reference,
     number,
     one_of,
     server_root,
@@ -193,6 +194,7 @@ TABLE = (
     Key(
         "IMAGE",
         "Container image instead of the pinned one.",
+        image_reference,
         restart=False,  # compared by itself: it depends on what is on the machine, too
     ),
     Key("EXTRA_ARGS", "More vLLM flags, as on a command line.", extra_arguments),
@@ -284,6 +286,7 @@ TABLE = (
         "GATEWAY_IMAGE",
         "Container image with Traefik instead of the known one, e.g. of a mirror; for "
         "`GATEWAY_RUNTIME=docker`.",
+        image_reference,
         everywhere=True,
     ),
     Key(

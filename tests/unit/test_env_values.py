@@ -259,3 +259,35 @@ def test_a_password_is_hidden_in_every_failure() -> None:
     )
     assert SECRET not in everything(error) + str(error)
     assert error.what == "http://…@h"
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "vllm/vllm-openai:v0.33.0",
+        "ubuntu",
+        "localhost:5000/a/b-c__d:T_1.x",
+        "registry.example.org/vllm@sha256:" + "0" * 64,
+        "me/vllm:1@sha256:" + "a" * 64,
+        "sha256:0123456789ab",
+        "rocm/vllm-dev:rocm7.2.1_navi_ubuntu24.04_py3.12_pytorch_2.9_vllm_0.14.0rc0",
+    ],
+)
+def test_an_image_is_what_docker_takes(image: str) -> None:
+    assert KEYS["IMAGE"].check(image) == KEYS["GATEWAY_IMAGE"].check(image) == ""
+
+
+@pytest.mark.parametrize(
+    "image", ["My/Image", "a b", "https://docker.io/a", "a:", "a@", "/a", "a//b", "a/", "a:-x", "é"]
+)
+def test_what_docker_takes_for_no_image_is_refused(checkout: Checkout, image: str) -> None:
+    error = mistake(checkout, IMAGE=image)
+    assert error.what == (
+        f"process environment: IMAGE={image}: must be written like vllm/vllm-openai:v0.33.0"
+    )
+
+
+def test_a_value_with_windows_line_ends_is_told_so(checkout: Checkout) -> None:
+    error = mistake(checkout, PORT="8000\r")
+    assert error.what == r"process environment: PORT=8000\r: ends with a carriage return"
+    assert "Windows line ends" in error.why
