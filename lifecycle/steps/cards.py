@@ -78,7 +78,7 @@ def visible(backend: Backend, host: Host) -> tuple[int, ...]:
     if backend.devices:
         return backend.devices
     cards = of(backend, host)
-    return () if alike(cards.allowed) or not _counted(backend, host) else cards.numbers
+    return () if _one_kind(cards.allowed) or not _counted(backend, host) else cards.numbers
 
 
 def as_used(backend: Backend, host: Host) -> Host:
@@ -147,14 +147,19 @@ def steps(backend: Backend) -> list[Step]:
 def caution(backend: Backend, host: Host) -> str:
     """What to know of cards that share a model and differ; "" when they are alike."""
     used = of(backend, host).used
-    if alike(used) and len({_name(gpu) for gpu in used} - {""}) < 2:
+    if _one_kind(used):
         return ""
     names = " and ".join(f"{gpu.name} ({gpu.total / GIB:.1f} GiB)" for gpu in used)
     return f"the cards differ: {names}; the smallest decides how much fits, the slowest how fast"
 
 
+def _one_kind(cards: list[Gpu]) -> bool:
+    """Whether they are the same card several times; one without a name is like the others."""
+    return alike(cards) and len({_name(gpu) for gpu in cards} - {""}) < 2
+
+
 def alike(cards: Iterable[Gpu]) -> bool:
-    """Whether it makes no difference which of the cards is taken; a name is no difference."""
+    """Whether it makes no difference to the sum which of the cards is taken."""
     some = list(cards)
     sizes = [gpu.total for gpu in some]
     same_size = not sizes or max(sizes) - min(sizes) <= NEARLY * max(sizes)

@@ -131,6 +131,10 @@ def unlabelled(backend: Backend, host: Host) -> str:
 def notes(backend: Backend, host: Host) -> list[str]:
     """What is different on this engine, and that nobody of us has run it there."""
     docker, said = host.docker, []
+    if docker.foreign:
+        return [
+            "Podman answers in the engine's place: it does not take what is said here of a card"
+        ]
     if docker.selinux:
         why = unlabelled(backend, host)
         done = f"label:disable, as {why}" if why else "our folders get its label"

@@ -144,6 +144,12 @@ def test_unlike_cards_count_and_the_smallest_decides(gpus: tuple[Gpu, ...], smal
     assert plan["the cards that share the model are alike"].advice
 
 
+def test_of_cards_that_differ_by_name_alone_the_server_is_told_the_order() -> None:
+    told = serve_arguments.environment(cuda(), machine(A5000, AMPERE))
+    assert (told["CUDA_VISIBLE_DEVICES"], told["CUDA_DEVICE_ORDER"]) == ("0,1", "PCI_BUS_ID")
+    assert images.card(cuda(), machine(A5000, AMPERE)) == A5000.name
+
+
 def test_cards_that_are_alike_need_no_caution_and_no_order() -> None:
     wanted, on = cuda(TENSOR_PARALLEL="2"), machine(ADA, ADA)
     assert cards.caution(wanted, on) == ""

@@ -189,4 +189,7 @@ def test_who_the_server_is_inside() -> None:
     for name in ("rootless", "userns"):
         wanted, on = SERVERS[f"native-4090-{name}"]
         assert any("not run by us on such an engine" in note for note in docker.notes(wanted, on))
-    assert overlays.notes(*SERVERS["native-4090"]) == []
+    wanted, on = SERVERS["native-4090"]
+    assert overlays.notes(wanted, on) == []
+    podman = dataclasses.replace(on, docker=dataclasses.replace(on.docker, foreign=True))
+    assert "Podman" in overlays.notes(wanted, podman)[0]
