@@ -22,6 +22,8 @@ def foreign_path(text: str) -> str:
         return f"has \\ where a path of Linux has /\n\nWrite {text.replace(chr(92), '/')}"
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text):
         path = re.sub(r"^file://(?:localhost)?(?=/)", "", text)
+        hub = re.match(r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/([\w.-]+/[\w.-]+)", text)
+        path = hub[1] if hub else path
         instead = f"Write {path}" if path != text else "Write a name or a path."
         return f"is an address, not a path\n\n{instead}"
     if re.match(r"~[^/]", text):

@@ -103,7 +103,12 @@ def test_on_windows_itself_its_paths_are_fine(
     [
         ("file:///data/models", "is an address, not a path", "Write /data/models"),
         ("file://localhost/data", "is an address, not a path", "Write /data"),
-        ("https://huggingface.co/org/name", "is an address, not a path", "a name or a path"),
+        (
+            "https://huggingface.co/org/name/tree/main",
+            "is an address, not a path",
+            "Write org/name",
+        ),
+        ("https://example.org/a", "is an address, not a path", "a name or a path"),
         ("~somebody/models", "begins with the home of an account", "~/…"),
         (r"models\hf", "has \\ where a path of Linux has /", "Write models/hf"),
         (r"%USERPROFILE%\models", "has \\ where a path of Linux has /", "Write %USERPROFILE%/"),
