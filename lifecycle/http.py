@@ -121,14 +121,16 @@ def post(url: str, path: str, body: dict[str, Any], key: str, limit: float) -> R
     """Ask one question and wait for the whole answer; never raises."""
     try:
         answer = _session().post(url + path, json=body, headers=_headers(key), timeout=limit)
+    except ServerUnhealthy as error:
+        return Reply(0, refusal=f"{error.what}: {error.why}")
     except requests.RequestException as error:
         return Reply(0, refusal=str(error))
     if not answer.ok:
         return Reply(answer.status_code, refusal=f"HTTP {answer.status_code}: {_message(answer)}")
     try:
         return Reply(answer.status_code, dict(answer.json()))
-    except (ValueError, TypeError):
-        return Reply(answer.status_code, refusal=f"no JSON object: {answer.text[:300]}")
+    except UNEXPECTED:
+        return Reply(answer.status_code, refusal=f"no JSON object: {answer.text[:SHOWN]}")
 
 
 def chat(

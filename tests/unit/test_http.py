@@ -145,9 +145,10 @@ def test_a_key_that_cannot_be_sent_is_a_failure_that_does_not_repeat_it(say: Say
         with pytest.raises(ServerUnhealthy, match="the key cannot be sent") as caught:
             ask()
         assert "distinctive" not in f"{caught.value.why}{caught.value.fix}"
-    why = http.generation(URL, key, "m")
-    assert "the key cannot be sent" in why
-    assert "distinctive" not in why
+    refusal = http.post(URL, "/tokenize", {}, key, 1).refusal
+    for why in (http.generation(URL, key, "m"), refusal):
+        assert "the key cannot be sent" in why
+        assert "distinctive" not in why
 
 
 @pytest.mark.parametrize("key", UNSENDABLE)
@@ -158,3 +159,9 @@ def test_a_look_at_a_server_does_not_raise_whatever_the_key_is(say: Say, key: st
     phase, models, why = answers.look(odd, Launch(), "")
     assert (phase, models) == ("unanswering", ())
     assert "the key cannot be sent" in why
+
+
+@pytest.mark.parametrize("body", ["[1]", "{", "null", "7", "[" * 9000])
+def test_a_posted_question_never_raises(say: Say, body: str) -> None:
+    say(body)
+    assert http.post(URL, "/tokenize", {}, KEY, 1).refusal.startswith("no JSON object")
