@@ -6,7 +6,8 @@ from pathlib import Path
 from docs.markdown import between
 from docs.models import MEMORY
 from lifecycle import report
-from lifecycle.backend import Backend, Setting
+from lifecycle.backend import Backend
+from lifecycle.env_file import Setting
 from lifecycle.models import known
 from lifecycle.planner import fit
 from lifecycle.planner.fit import Card, Wanted

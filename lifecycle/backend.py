@@ -1,15 +1,13 @@
 """A backend: one `env/<name>.env`, parsed and checked, and where each value came from."""
 
-import difflib
-import io
 import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dotenv.parser import parse_stream
-
+from lifecycle import env_file
+from lifecycle.env_file import PROCESS, Setting, Settings, nearest
 from lifecycle.errors import ConfigError
 from lifecycle.host import GIB
 from lifecycle.keys import GPUS, KEYS, Key, owned
@@ -20,19 +18,7 @@ LOCAL = "env/local"
 """Where `inv switch` keeps what it chose; git ignores it, and no file in it is a backend."""
 TEMPLATES = "/templates"
 """Where a container finds the file of `CHAT_TEMPLATE`."""
-PROCESS = "process environment"
 DEFAULT = "default"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One value and where it came from, e.g. `env/cpu.env:3`."""
-
-    text: str
-    source: str
-
-
-Settings = dict[str, Setting]
 
 
 @dataclass(frozen=True)
@@ -107,11 +93,13 @@ class Backend:
         return self.get("VLLM_API_KEY")
 
     def with_setting(self, key: str, text: str, source: str) -> "Backend":
-        """The same backend with one value replaced (a command-line option, a fresh key)."""
-        problem = KEYS[key].check(text)
-        if problem:
-            raise ConfigError(f"{key}={text} from {source}: {problem}")
-        return Backend(self.name, {**self.settings, key: Setting(text, source)})
+        """The same backend with one value replaced (a command-line option, a fresh key).
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        setting = env_file.checked(KEYS[key], text, source)
+        return Backend(self.name, {**self.settings, key: setting})
 
     def vllm_flags(self) -> tuple[str, ...]:
         """The flags that the keys of this backend become, in the table's order."""
@@ -158,9 +146,9 @@ def load(name: str, root: Path, environ: Mapping[str, str], chosen: str | None =
             why=f"backends are the files in env/: {', '.join(known) or 'none'}",
             fix=nearest(name, [*known, *GPUS], "Did you mean --gpu {}?"),
         )
-    tracked = _read(root / "env" / f"{name}.env", root, secrets_allowed=False)
+    tracked = env_file.read(root / "env" / f"{name}.env", root, secrets_allowed=False)
     # An empty value of the override takes that of the tracked file away.
-    files = _given({**tracked, **_overridden(name, root, chosen)})
+    files = env_file.given({**tracked, **_overridden(name, root, chosen)})
     settings = {**_defaults(), **files, **load_shared(root, environ)}
     _require(settings, name)
     _refuse_shared_port(name, known, root)
@@ -175,37 +163,56 @@ def load_shared(root: Path, environ: Mapping[str, str], only: Iterable[str] = KE
 
     Args:
         only: the keys to read from the process environment.
+
+    Raises:
+        ConfigError: `.env` has a slip, or one of these keys a value that cannot be used.
     """
-    settings = _read(root / ".env", root, secrets_allowed=True)
-    for key in (KEYS[name] for name in only):
-        text = environ.get(key.name, "")
-        if text:
-            _check(key, text, PROCESS)
-            settings[key.name] = Setting(text, PROCESS)
-    return settings
+    settings = env_file.read(root / ".env", root, secrets_allowed=True)
+    return settings | _of_process(environ, only)
 
 
-def nearest(word: str, known: Iterable[str], sentence: str) -> str:
-    """A sentence that names the nearest known word; "" when none is near."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return sentence.format(close[0]) if close else ""
+def load_only(names: Iterable[str], root: Path, environ: Mapping[str, str]) -> Settings:
+    """Some of the shared values, whatever else is wrong in `.env`: a slip must not keep a server
+    alive.
+
+    Raises:
+        ConfigError: the value of one of these keys cannot be used.
+    """
+    file, names = root / ".env", tuple(names)
+    # Bytes that are no text do not matter here, as long as they are in other lines.
+    text = file.read_bytes().decode("utf-8-sig", "replace") if file.is_file() else ""
+    settings = env_file.given(env_file.parse_only(text, ".env", names))
+    return settings | _of_process(environ, names)
+
+
+def gpu_of(name: str, root: Path) -> str:
+    """What a backend computes on by its own file alone; "" when that does not tell."""
+    try:
+        text = (root / "env" / f"{name}.env").read_bytes().decode("utf-8-sig", "replace")
+        return env_file.parse_only(text, f"env/{name}.env", ("GPU",))["GPU"].text
+    except (OSError, ConfigError, KeyError):
+        return ""
+
+
+def _of_process(environ: Mapping[str, str], names: Iterable[str]) -> Settings:
+    found = {
+        name: env_file.checked(KEYS[name], environ[name], PROCESS)
+        for name in names
+        if environ.get(name)
+    }
+    return env_file.given(found)
 
 
 def _defaults() -> Settings:
     return {key.name: Setting(key.default, DEFAULT) for key in KEYS.values() if key.default}
 
 
-def _read(file: Path, root: Path, *, secrets_allowed: bool) -> Settings:
-    shown = file.relative_to(root).as_posix()
-    return _given(_parsed(_text(file, shown), shown, secrets_allowed=secrets_allowed))
-
-
 def _overridden(name: str, root: Path, text: str | None) -> Settings:
     """What the override says; a value without text is one to take away."""
     file = override(name, root)
     shown = file.relative_to(root).as_posix()
-    text = _text(file, shown) if text is None else text
-    settings = _parsed(text, shown, secrets_allowed=False)
+    text = env_file.text_of(file, shown) if text is None else text
+    settings = env_file.parse(text, shown, secrets_allowed=False)
     for key, setting in settings.items():
         if not KEYS[key].with_model:
             raise ConfigError(
@@ -219,79 +226,6 @@ def _overridden(name: str, root: Path, text: str | None) -> Settings:
                 fix=f"Give it one; or delete {shown}, and env/{name}.env alone counts.",
             )
     return settings
-
-
-def _given(settings: Settings) -> Settings:
-    return {key: setting for key, setting in settings.items() if setting.text}
-
-
-def _text(file: Path, shown: str) -> str:
-    if not file.is_file():
-        return ""
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"{shown} cannot be read", why=str(error)) from None
-
-
-def _parsed(text: str, shown: str, *, secrets_allowed: bool) -> Settings:
-    """Every key of a file, also those without a value."""
-    settings: Settings = {}
-    for binding in parse_stream(io.StringIO(text)):
-        # python-dotenv counts a binding's leading blank lines into it.
-        original = binding.original.string
-        leading = original[: len(original) - len(original.lstrip())]
-        line = binding.original.line + len(leading.splitlines())
-        if binding.error or (binding.key and binding.value is None):
-            raise ConfigError(
-                # In the root .env the line may hold a secret.
-                f"{shown}:{line}: not a KEY=value line"
-                + ("" if secrets_allowed else f": {original.strip()[:60]}"),
-                fix="Write KEY=value, or start the line with # for a comment.",
-            )
-        if binding.key is None:
-            continue
-        where = f"{shown}:{line}"
-        _add(settings, binding.key, binding.value or "", where, secrets_allowed=secrets_allowed)
-    return settings
-
-
-def _add(settings: Settings, name: str, text: str, where: str, *, secrets_allowed: bool) -> None:
-    key = KEYS.get(name)
-    if key is None:
-        raise ConfigError(
-            f"{where}: unknown key {name}",
-            fix=nearest(name.upper(), KEYS, "Did you mean {}?")
-            or "The known keys are in docs/reference/env.md.",
-        )
-    if name in settings and settings[name].text:
-        raise ConfigError(
-            f"{where}: {name} is set twice (first in {settings[name].source})",
-            fix="Keep one of the two lines.",
-        )
-    if key.everywhere and not secrets_allowed:
-        raise ConfigError(
-            f"{where}: {name} does not belong in a backend's file",
-            why="it would be committed" if key.secret else "it is about the whole machine",
-            fix=f"Move the line {name}=… to .env in the checkout's root.",
-        )
-    if text:
-        _check(key, text, where)
-    settings[name] = Setting(text, where)
-
-
-def _check(key: Key, text: str, where: str) -> None:
-    hidden = key.secret or "api-key" in text.replace("_", "-")
-    shown = f"{key.name}=…" if hidden else f"{key.name}={text}"
-    if "$" in text or "\n" in text:
-        raise ConfigError(
-            f"{where}: {shown}: a value must be one line without '$'",
-            why="shells, python-dotenv and Docker Compose each read '$' differently",
-            fix="Write the value out in full.",
-        )
-    problem = key.check(text)
-    if problem:
-        raise ConfigError(f"{where}: {shown}: {problem}")
 
 
 def _require(settings: Settings, name: str) -> None:
@@ -325,11 +259,11 @@ def _refuse_owned_flags(settings: Settings) -> None:
     extra = settings.get("EXTRA_ARGS")
     problem = owned(extra.text, settings["GPU"].text) if extra else ""
     if extra and problem:
-        raise ConfigError(
-            f"{extra.source}: EXTRA_ARGS={extra.text}: {problem}",
-            why="a value has one place, so that it can be checked and shown",
-            fix="Take the flag out of EXTRA_ARGS and set the key.",
+        problem += (
+            "\na value has one place, so that it can be checked and shown"
+            "\nTake the flag out of EXTRA_ARGS and set the key."
         )
+        raise env_file.refused(KEYS["EXTRA_ARGS"], extra.text, extra.source, problem)
 
 
 def _refuse_more_cards_than_named(settings: Settings) -> None:
@@ -347,29 +281,34 @@ def _with_template(settings: Settings, root: Path) -> Settings:
     setting = settings.get("CHAT_TEMPLATE")
     if setting is None:
         return settings
-    file = root / setting.text
+    file = root / Path(setting.text).expanduser()
     if not file.is_file():
-        raise ConfigError(
-            f"{setting.source}: CHAT_TEMPLATE={setting.text}: there is no file {file}",
-            fix="Give the path in full, or from the checkout's root.",
+        raise env_file.refused(
+            KEYS["CHAT_TEMPLATE"],
+            setting.text,
+            setting.source,
+            f"there is no file {file}\n\nGive the path in full, or from the checkout's root.",
         )
     return {**settings, "CHAT_TEMPLATE": Setting(str(file), setting.source)}
 
 
 def _refuse_shared_port(name: str, known: Iterable[str], root: Path) -> None:
-    ports: dict[str, str] = {}
+    ports: dict[int, str] = {}
     for other in known:
         # Only this backend's own file must be right: a slip in another one is reported there.
+        file = root / "env" / f"{other}.env"
         try:
-            found = _read(root / "env" / f"{other}.env", root, secrets_allowed=False).get("PORT")
+            found = env_file.read(file, root, secrets_allowed=False).get("PORT")
         except ConfigError:
             if other == name:
                 raise
             continue
-        if found and found.text in ports:
+        if found is None:
+            continue
+        port = int(found.text)
+        if port in ports:
             raise ConfigError(
-                f"{found.source}: PORT={found.text} is also in {ports[found.text]}",
+                f"{found.source}: PORT={found.text} is also in {ports[port]}",
                 fix="Give each backend a port of its own.",
             )
-        if found:
-            ports[found.text] = found.source
+        ports[port] = found.source

@@ -22,6 +22,7 @@ from lifecycle import tables
 from lifecycle.errors import HostNotReady
 from lifecycle.host import DOCKER_SOCKET
 from lifecycle.layers import Pull
+from lifecycle.redact import without_credentials
 
 LIMIT = 10
 """Seconds for an answer of the engine."""
@@ -50,7 +51,8 @@ class Container:
 def about(limit: int = LIMIT) -> dict[str, Any]:
     """What the engine says of itself, in its own words, or why it says nothing.
 
-    `info` holds some keys of `GET /info` and `images` tags and digests; without an answer `failure`
+    `info` holds some keys of `GET /info`, `components` the names in `GET /version` (`Engine`, or
+    `Podman Engine`) and `images` tags and digests; without an answer `failure`
     is the error's name (`ENOENT`, `EACCES`, …) and `said` its text. Only what is read is kept: the
     rest of `/info` names hosts and proxies. https://docs.docker.com/reference/api/engine/
 
@@ -66,10 +68,18 @@ def about(limit: int = LIMIT) -> dict[str, Any]:
         with contextlib.closing(docker.from_env(timeout=limit)) as client:
             info: dict[str, Any] = client.info()
             entries: list[dict[str, Any]] = client.api.images()
+            components = _components(client)
     except (DockerException, OSError) as error:
         return {**where, "failure": _failure(error), "said": _plain(error), "limit": limit}
     told = {name: info.get(name) for name in TOLD} | {"Runtimes": sorted(info["Runtimes"] or ())}
-    return {**where, "info": told, "images": sorted(_names(entries))}
+    return {**where, "info": told, "components": components, "images": sorted(_names(entries))}
+
+
+def _components(client: docker.DockerClient) -> list[str]:
+    """What the engine is made of, by its own word; [] where it does not tell."""
+    with contextlib.suppress(DockerException, OSError, AttributeError, TypeError):
+        return [str(part["Name"]) for part in client.version().get("Components") or []]
+    return []
 
 
 def _names(entries: list[dict[str, Any]]) -> set[str]:
@@ -87,7 +97,7 @@ def _context() -> str:
 def _address() -> str:
     """Where `from_env` looks for the engine."""
     chosen = os.environ.get("DOCKER_HOST") or ContextAPI.kwargs_from_context().get("base_url")
-    return (chosen or DOCKER_SOCKET).removeprefix("http+")
+    return without_credentials((chosen or DOCKER_SOCKET).removeprefix("http+"))
 
 
 def _failure(error: BaseException) -> str:
@@ -269,7 +279,7 @@ def _lost(error: Exception) -> Exception:
 
 
 def _plain(error: Exception) -> str:
-    return str(getattr(error, "explanation", "") or error)
+    return without_credentials(str(getattr(error, "explanation", "") or error))
 
 
 def _seconds(stamp: str) -> float:

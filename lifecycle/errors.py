@@ -1,7 +1,10 @@
 """Every intended failure and its exit code. A failure that is not here is a bug (exit 1).
 
-A message answers three questions: what happened, why, and what to type next.
+A message answers three questions: what happened, why, and what to type next. Credentials in
+addresses are hidden in all three, wherever the text came from.
 """
+
+from lifecycle.redact import without_credentials
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as every shell expects."""
@@ -21,10 +24,10 @@ class LifecycleError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.why = why
-        self.fix = fix
+        self.what = without_credentials(what)
+        self.why = without_credentials(why)
+        self.fix = without_credentials(fix)
+        super().__init__(self.what)
 
 
 class ConfigError(LifecycleError):

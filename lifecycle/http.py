@@ -10,11 +10,16 @@ from typing import Any
 import requests
 
 from lifecycle.errors import HostNotReady, ServerUnhealthy
+from lifecycle.keys.checks import header_secret
 from lifecycle.step import Download
 
 QUICK = 2.0
 """Seconds for an answer that needs no computing."""
 NOT_FOUND, SERVER_ERROR = 404, 500
+SHOWN = 300
+"""Characters of an answer that an error repeats."""
+UNEXPECTED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What it raises to read an answer that is no JSON, or not of the API's shape."""
 UNFINISHED = re.compile(r"^vllm:num_requests_(?:running|waiting)(?:\{.*\})? (\S+)$", re.MULTILINE)
 """As vllm/v1/metrics/loggers.py names them in vLLM 0.32.0."""
 
@@ -23,7 +28,7 @@ def models(url: str, key: str, limit: float = QUICK) -> tuple[str, ...] | None:
     """The names `/v1/models` lists; None when the server does not answer (yet).
 
     Raises:
-        ServerUnhealthy: it answers, but refuses our key.
+        ServerUnhealthy: it answers, but refuses our key; or the key cannot be sent.
     """
     try:
         answer = _session().get(f"{url}/v1/models", headers=_headers(key), timeout=limit)
@@ -39,7 +44,7 @@ def models(url: str, key: str, limit: float = QUICK) -> tuple[str, ...] | None:
         return None
     try:
         return tuple(str(entry["id"]) for entry in answer.json()["data"])
-    except (ValueError, KeyError, TypeError):
+    except UNEXPECTED:
         return None
 
 
@@ -85,13 +90,15 @@ def generation(url: str, key: str, model: str, limit: float = 120) -> str:
         answer = _session().post(
             f"{url}/v1/completions", json=body, headers=_headers(key), timeout=limit
         )
+    except ServerUnhealthy as error:
+        return f"{error.what}: {error.why}"
     except requests.RequestException as error:
         return f"no answer to a short generation: {error}"
     try:
         if answer.ok and answer.json()["usage"]["completion_tokens"]:
             return ""
-    except (ValueError, KeyError, TypeError):
-        return f"a short generation came back without usage: {answer.text[:300]}"
+    except UNEXPECTED:
+        return f"a short generation came back without usage: {answer.text[:SHOWN]}"
     return f"a short generation came back as HTTP {answer.status_code}: {_message(answer)}"
 
 
@@ -114,14 +121,16 @@ def post(url: str, path: str, body: dict[str, Any], key: str, limit: float) -> R
     """Ask one question and wait for the whole answer; never raises."""
     try:
         answer = _session().post(url + path, json=body, headers=_headers(key), timeout=limit)
+    except ServerUnhealthy as error:
+        return Reply(0, refusal=f"{error.what}: {error.why}")
     except requests.RequestException as error:
         return Reply(0, refusal=str(error))
     if not answer.ok:
         return Reply(answer.status_code, refusal=f"HTTP {answer.status_code}: {_message(answer)}")
     try:
         return Reply(answer.status_code, dict(answer.json()))
-    except (ValueError, TypeError):
-        return Reply(answer.status_code, refusal=f"no JSON object: {answer.text[:300]}")
+    except UNEXPECTED:
+        return Reply(answer.status_code, refusal=f"no JSON object: {answer.text[:SHOWN]}")
 
 
 def chat(
@@ -130,7 +139,8 @@ def chat(
     """Stream an answer, piece by piece.
 
     Raises:
-        ServerUnhealthy: the server refuses, breaks off, or falls silent for two minutes.
+        ServerUnhealthy: the server refuses, breaks off, falls silent for two minutes, or answers
+            in a way that is no stream of the API; or the key cannot be sent.
     """
     body = {"model": model, "messages": messages, "stream": True, "max_tokens": max_tokens}
     try:
@@ -195,24 +205,65 @@ def _session() -> requests.Session:
 
 
 def _pieces(answer: requests.Response) -> Iterator[str]:
+    """The text of a stream of events.
+
+    https://developers.openai.com/api/reference/resources/chat/subresources/completions/streaming-events
+    """
     answer.encoding = "utf-8"
     for line in answer.iter_lines(decode_unicode=True):
-        if not line.startswith("data: ") or line == "data: [DONE]":
+        if not line.startswith("data:"):
             continue
-        event: dict[str, Any] = json.loads(line.removeprefix("data: "))
-        if "error" in event:
-            raise ServerUnhealthy("the server broke off", why=str(event["error"]))
-        for choice in event.get("choices", ()):
-            yield choice["delta"].get("content") or ""
+        data = line.removeprefix("data:").strip()
+        if data == "[DONE]":
+            return
+        yield from _texts(data)
+    raise ServerUnhealthy(
+        "the answer broke off", why="its stream has no end mark", fix="Look at the log: inv logs"
+    )
+
+
+def _texts(data: str) -> list[str]:
+    """The text in one event, for each choice.
+
+    Raises:
+        ServerUnhealthy: the event tells of an error, or is none of the API.
+    """
+    try:
+        event: Any = json.loads(data)
+        if isinstance(event, dict) and "error" in event:
+            raise ServerUnhealthy("the server broke off", why=str(event["error"])[:SHOWN])
+        texts = [choice["delta"].get("content") or "" for choice in event["choices"]]
+        if isinstance(event["choices"], list) and all(isinstance(text, str) for text in texts):
+            return texts
+    except UNEXPECTED:
+        pass
+    raise ServerUnhealthy(
+        "the server streams something that is no chat",
+        why=f"it sent: {data[:SHOWN]}",
+        fix="Look who listens there: inv status; and at the log: inv logs",
+    )
 
 
 def _headers(key: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"} if key else {}
+    """The header that proves who asks.
+
+    Raises:
+        ServerUnhealthy: the key is none that a header can carry; it is not repeated.
+    """
+    if not key:
+        return {}
+    problem = header_secret(key).partition("\n")[0]
+    if problem:
+        raise ServerUnhealthy(
+            "the key cannot be sent", why=f"VLLM_API_KEY {problem}",
+            fix="Write VLLM_API_KEY in .env anew, then: inv restart",
+        )  # fmt: skip
+    return {"Authorization": f"Bearer {key}"}
 
 
 def _message(answer: requests.Response) -> str:
     try:
         error = answer.json()["error"]
-    except (ValueError, KeyError, TypeError):
-        return answer.text[:300]
+    except UNEXPECTED:
+        return answer.text[:SHOWN]
     return str(error.get("message", error)) if isinstance(error, dict) else str(error)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lifecycle.errors import ConfigError
+from lifecycle.redact import CREDENTIALS
 from lifecycle.shell import Output
 
 FILE = "machine.txt"
@@ -24,6 +25,7 @@ BASED_ON = "# based on: "
 
 SCRUBBED = (
     # What could be a serial, an address or a token, and what stands in its place.
+    (CREDENTIALS, r"\g<scheme>user@"),
     (re.compile(r"GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "GPU-(serial)"),
     (re.compile(r"\b(hf_|sk-|tskey-|ghp_|github_pat_)[\w-]{6,}"), r"\1(token)"),
     (re.compile(r"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b", re.IGNORECASE), "(mac)"),

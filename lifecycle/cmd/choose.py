@@ -11,13 +11,25 @@ from lifecycle.keys import GPUS, KEYS
 from lifecycle.machine import Here, Machine
 from lifecycle.paths import ROOT, Paths, paths
 from lifecycle.shell import Shell
-from lifecycle.steps import amd
+from lifecycle.steps import amd, nvidia
 
 
 def places() -> Paths:
     """The folders of this machine and checkout."""
-    # Only these two: a wrong PORT in the environment must not keep `down` from its work.
-    shared = backends.load_shared(ROOT, os.environ, ("LIFECYCLE_HOME", "MODELS_DIR"))
+    return _places("LIFECYCLE_HOME", "MODELS_DIR")
+
+
+def places_to_stop() -> Paths:
+    """The same for whoever stops what runs: where models are does not matter to that."""
+    try:
+        return places()
+    except ConfigError:
+        return _places("LIFECYCLE_HOME")
+
+
+def _places(*names: str) -> Paths:
+    # Only these: a slip in any other line must not keep `down` from its work.
+    shared = backends.load_only(names, ROOT, os.environ)
     return paths({key: setting.text for key, setting in shared.items()}, ROOT)
 
 
@@ -76,7 +88,16 @@ def to_stop(gpu: str, where: Paths) -> list[str]:
         return backends.names(ROOT)
     if where.run(gpu).is_dir():
         return [gpu]
-    return [to_start(gpu)[0].name]
+    try:
+        return [to_start(gpu)[0].name]
+    except ConfigError:
+        if gpu in backends.names(ROOT):
+            return [gpu]
+        kin = [name for name in backends.names(ROOT) if backends.gpu_of(name, ROOT) == gpu]
+        started = [name for name in kin if where.run(name).is_dir()]
+        if len(started) != 1:
+            raise
+        return started
 
 
 def to_start(gpu: str, machine: Machine | None = None) -> tuple[Backend, str]:
@@ -210,7 +231,7 @@ def _card(host: Host) -> tuple[str, str]:
     radeons = [card for card in amd.cards(host) if served or not card.integrated]
     mute = [one for one in host.windows.adapters if "NVIDIA" in one.name]
     found = [
-        *(("cuda", card.name) for card in host.nvidia.gpus),
+        *(("cuda", card.name) for card in sorted(host.nvidia.gpus, key=nvidia.rank, reverse=True)),
         *(("rocm", card.name) for card in radeons),
         *(("cuda", adapter.name) for adapter in mute),
         *([("cuda", "an NVIDIA card that does not answer")] if host.nvidia.problem else []),

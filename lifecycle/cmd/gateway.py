@@ -62,7 +62,7 @@ def down(context: Context) -> None:
     from lifecycle.gateway import files
     from lifecycle.steps import bind
 
-    where, shell = choose.places(), shell_for(context)
+    where, shell = choose.places_to_stop(), shell_for(context)
     with shell.lock(files.folder(where) / "gateway.lock", report.note):
         ran = _runs(where)
         if ran:

@@ -15,7 +15,7 @@ def pull(context: Context, gpu: str = "auto", image: str = "") -> None:
     from lifecycle.cmd import choose
     from lifecycle.machine import Here
     from lifecycle.runner import Runner
-    from lifecycle.steps import docker
+    from lifecycle.steps import cards, docker
 
     where, shell = choose.places(), shell_for(context)
     backend, why = choose.to_start(gpu)
@@ -26,6 +26,7 @@ def pull(context: Context, gpu: str = "auto", image: str = "") -> None:
         report.note(why)
     machine = Here(shell)
     host = facts.gather(backend, where, machine)
+    cards.require(backend, host)
     for line in docker.notes(backend, host):
         report.note(line)
     progress = report.Progress(live=not shell.dry)

@@ -116,11 +116,10 @@ def settings(backend: "Backend") -> dict[str, str]:
 
 
 def _card(backend: "Backend", host: "Host") -> str:
-    from lifecycle.steps import fit
+    from lifecycle.steps import cards
 
     if backend.gpu == "cpu":
         return host.cpu.model
-    cards = fit.cards(backend, host)
-    number = int(backend.get("TENSOR_PARALLEL") or 1)
-    used = " + ".join(dict.fromkeys(card.name for card in cards[:number]))
+    number = cards.ranks(backend)
+    used = " + ".join(dict.fromkeys(gpu.name for gpu in cards.of(backend, host).used))
     return f"{number} x {used}" if number > 1 else used

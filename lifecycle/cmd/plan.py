@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     "gpu": GPU_OR_BEST_HELP,
     "model": "a name from inv models, a folder, or a repo id; unset: MODEL= of the backend",
     "revision": "branch, tag or commit on the hub; unset: the catalogue's, else main",
-    "max-model-len": "the longest prompt plus answer wanted, in tokens; unset: MAX_MODEL_LEN=",
+    "max-model-len": "the longest prompt plus answer wanted, in tokens; unset or 0: MAX_MODEL_LEN=",
     "vram": "reckon with a card of so much memory instead of this machine's, e.g. 24GiB",
     "json": "print JSON for programs",
 })  # fmt: skip
@@ -44,7 +44,7 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command
     from lifecycle.machine import HURRY, Here
     from lifecycle.planner import fit as planner
     from lifecycle.shell import Shell
-    from lifecycle.steps import fit, serve_arguments
+    from lifecycle.steps import cards, fit, serve_arguments
 
     where, machine = choose.places(), Here(Shell(), HURRY)
     given = {"REVISION": revision, "MAX_MODEL_LEN": str(max_model_len or "")}
@@ -52,6 +52,8 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command
     if why:
         report.note(why)
     host = facts.with_backend(facts.survey(where, machine), backend, where, machine)
+    if not vram:
+        cards.require(backend, host)
     known = _figures(backend, host.weights, where)
     on = card.of(backend, host, vram)
     asked = fit.wanted(backend, serve_arguments.version(backend, host))
@@ -63,7 +65,9 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command
         known, on, asked, measured=measured, candidates=_instead(backend.model, known, on.gpu)
     )
     refused = bool(fit.shortage(backend, found))
-    found = dataclasses.replace(found, cautions=(*found.cautions, *_advice(backend, on.gpu)))
+    differ = [] if vram else fit.cautions(backend, host)
+    cautions = (*found.cautions, *differ, *_advice(backend, on.gpu))
+    found = dataclasses.replace(found, cautions=cautions)
     if json:
         said = {"backend": backend.name, "card": dataclasses.asdict(on), "starts": not refused}
         report.document({**said, **dataclasses.asdict(found)})

@@ -103,7 +103,7 @@ class Program(invoke.Program):
         return ConfigError(said, fix=ALL)
 
     def _unknown(self, word: str, task: str, options: list[str], of_it: str) -> "ConfigError":
-        from lifecycle.backend import nearest
+        from lifecycle.env_file import nearest
         from lifecycle.errors import ConfigError
 
         if word.startswith("-"):

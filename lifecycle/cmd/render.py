@@ -1,5 +1,6 @@
 """`inv render`: the compose file of a server, to read, to keep, and to run without us."""
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,13 +90,14 @@ def _rendered(gpu: str, machine: "Machine", shell: "Shell", *, elsewhere: bool) 
     from lifecycle import facts, tables
     from lifecycle.cmd import choose
     from lifecycle.host import Weights
-    from lifecycle.steps import docker, serve
+    from lifecycle.steps import cards, docker, serve
 
     where = choose.places()
     host = facts.survey(where, machine)
     backend = choose.for_machine(gpu, host).with_setting("RUNTIME", "docker", "inv render")
     tables.serving.require_served(backend.gpu, backend.runtime)
     serve.require_linux(host)
+    cards.require(backend, host)
     # A recording holds the place of one model, on a disk of somebody else's.
     seen = facts.with_backend(host, backend, where, machine)
     host = replace(seen, weights=Weights()) if elsewhere else seen
@@ -139,6 +141,8 @@ def opened(merged: str) -> str:
     """The file with a variable wherever a stand-in is."""
     # Older Compose leaves a `false` out, which newer ones read as true.
     text = merged.replace("bind: {}", "bind: {create_host_path: false}")
+    if "create_host_path" not in merged:
+        text = re.sub(r"(?m)^( +)selinux: z$", r"\1create_host_path: false\n\g<0>", text)
     for name, asked in LEFT_OPEN.items():
         text = text.replace(STAND_IN.format(name), f"${{{name}:?{asked}}}")
     return text

@@ -47,7 +47,7 @@ def down(context: Context, gpu: str = "") -> None:
     from lifecycle import report
     from lifecycle.cmd import choose, gateway
 
-    where, shell = choose.places(), shell_for(context)
+    where, shell = choose.places_to_stop(), shell_for(context)
     stopped = [name for name in choose.to_stop(gpu, where) if _stop(name, where, shell)]
     if not shell.dry:
         report.note(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")

@@ -46,13 +46,17 @@ def docker(context: Context, source: str = "", replay: str = "") -> None:
 def cuda(context: Context, *, toolkit: bool = False, replay: str = "") -> None:
     """Let containers see NVIDIA cards; never a display driver inside WSL."""
     from lifecycle.cmd import choose
-    from lifecycle.steps import nvidia
+    from lifecycle.steps import cards, nvidia
 
-    # The one that will run decides which driver is new enough.
-    image = next((one.get("IMAGE") for one in choose.readable() if one.gpu == "cuda"), "")
+    # The one that will run decides which card counts, and which driver is new enough.
+    backend = next((one for one in choose.readable() if one.gpu == "cuda"), None)
 
     def plan(host: "Host", paths: "Paths") -> "list[Step]":
-        return nvidia.setup(host, paths, toolkit=toolkit, image=image)
+        if backend is None:
+            return nvidia.setup(host, paths, toolkit=toolkit)
+        mine, image = cards.as_used(backend, host), backend.get("IMAGE")
+        steps = nvidia.setup(mine, paths, toolkit=toolkit, image=image)
+        return cards.asked_of(backend, steps)
 
     carry_out(context, plan, replay)
 

@@ -68,6 +68,7 @@ def to(
     name, wished = backend.name, wanted.model(model, where)
     mine = where.run(name) / "up.lock"
     with start.alone_without_key(backend, where, shell), shell.lock(mine, report.note):
+        wanted.check(given or {})
         text = wanted.override(name, wished, given or {}, where)
         candidate = choose.load(name, text)
         _refuse_in_vain(candidate)
@@ -102,7 +103,7 @@ def _refuse_in_vain(candidate: "Backend") -> None:
         ConfigError: MODEL does.
     """
     from lifecycle import report
-    from lifecycle.backend import PROCESS
+    from lifecycle.env_file import PROCESS
     from lifecycle.errors import ConfigError
     from lifecycle.keys import WITH_MODEL
 

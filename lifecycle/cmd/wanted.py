@@ -28,15 +28,33 @@ def backend(
     """
     from lifecycle.cmd import choose
 
-    found, why = choose.to_start(gpu, machine)
     values = {key: value for key, value in given.items() if value}
+    check(values)
+    found, why = choose.to_start(gpu, machine)
     if word:
         name = model(word, where)
         found = choose.load(found.name, override(found.name, name, values, where))
         values["MODEL"] = name  # also where a MODEL= stands above all files
     for key, value in values.items():
-        found = found.with_setting(key, value, f"--{key.lower().replace('_', '-')}")
+        found = found.with_setting(key, value, _option(key))
     return found, why
+
+
+def check(values: "Mapping[str, str]") -> None:
+    """Refuse values of options before they become lines of a file that nobody wrote.
+
+    Raises:
+        ConfigError: one cannot be used; it names the option.
+    """
+    from lifecycle import env_file
+    from lifecycle.keys import KEYS
+
+    for key, value in values.items():
+        env_file.checked(KEYS[key], value, _option(key))
+
+
+def _option(key: str) -> str:
+    return f"--{key.lower().replace('_', '-')}"
 
 
 def override(name: str, wanted: str, given: "Mapping[str, str]", where: "Paths") -> str:
@@ -69,6 +87,7 @@ def model(word: str, where: "Paths") -> str:
     from lifecycle.errors import ModelUnavailable
     from lifecycle.tables import catalogue
 
+    check({"MODEL": word})
     # On a command line a path counts from where one is.
     if word.startswith(("/", "~", ".")):
         # Not resolved: a link's name may be the one that clients should see.

@@ -20,6 +20,10 @@ SHARE = 0.6
 PROGRAMS = ("/usr/bin/docker", "/usr/local/bin/docker")
 DAEMON_PATH = f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
 """Debian keeps dockerd in /usr/sbin, which is not on a user's PATH."""
+PODMAN = (
+    "Podman answers in the place of the Docker Engine\n"
+    "it does not take Compose's words for graphics cards (podman#19338); only Docker's is supported"
+)
 APT = "/etc/apt/sources.list.d"
 SOURCES = ("docker.sources", "docker.list")
 """What Docker's own instructions call the file, now and until 2025."""
@@ -43,7 +47,7 @@ def look(machine: Machine, limit: float = LIMIT) -> Docker:
         parse(said),
         cli=version(cli.text),
         podman="podman" in cli.text.lower() + cli.errors.lower(),
-        compose=compose.text.strip() if compose.code == 0 else "",
+        compose=compose_version(compose.text),
         daemon=machine.text("/etc/docker/daemon.json") or "",
         program=machine.ask("docker.program", "", _program),
         dockerd=machine.ask("docker.dockerd", "", _dockerd),
@@ -56,7 +60,8 @@ def look(machine: Machine, limit: float = LIMIT) -> Docker:
         seen = _without_engine(machine, replace(seen, desktop=desktop(seen, cli)))
     if not seen.compose:
         seen = replace(seen, compose_v1=version(machine.run("docker-compose", "--version").text))
-    return replace(seen, problem=_silence(seen, said) or _complaint(seen, compose))
+    why = _silence(seen, said) or (PODMAN if seen.foreign else "")
+    return replace(seen, problem=why or _complaint(seen, compose))
 
 
 def parse(said: Mapping[str, Any]) -> Docker:
@@ -74,7 +79,22 @@ def parse(said: Mapping[str, Any]) -> Docker:
         # Since Engine 28.2 (API 1.50); for older ones see `_described`.
         devices=frozenset(one["ID"] for one in found if one.get("Source") == "cdi"),
         folder=info.get("DockerRootDir") or "",
+        foreign=_is_podman(said),
+        security=frozenset(
+            name[1]
+            for option in info.get("SecurityOptions") or ()
+            if (name := re.match(r"name=([\w-]+)", str(option)))
+        ),
     )
+
+
+def _is_podman(said: Mapping[str, Any]) -> bool:
+    """Whether Podman answers in the engine's place: by its own word, or by the socket's name.
+
+    https://docs.podman.io/en/latest/_static/api.html (`/version`, Components)
+    """
+    named = any("podman" in str(name).lower() for name in said.get("components") or ())
+    return "info" in said and (named or "podman" in str(said.get("address")))
 
 
 def _described(machine: Machine, seen: Docker, said: Mapping[str, Any]) -> frozenset[str]:
@@ -92,6 +112,12 @@ def _described(machine: Machine, seen: Docker, said: Mapping[str, Any]) -> froze
 def version(text: str) -> str:
     """The number in `Docker version 28.2.2, build e6534b4`, `docker-compose version 1.29.2, …`."""
     found = re.match(r"\s*(?:docker|podman|docker-compose)\b.*? v?(\d[^\s,]*)", text, re.IGNORECASE)
+    return found[1] if found else ""
+
+
+def compose_version(text: str) -> str:
+    """The number that `docker compose version --short` prints, whatever else stands beside it."""
+    found = re.search(r"^v?(\d+\.\d+\S*)\s*$", text, re.MULTILINE)
     return found[1] if found else ""
 
 

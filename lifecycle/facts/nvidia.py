@@ -29,6 +29,8 @@ LIBCUDA = (
 )
 CDI = ("/etc/cdi", "/var/run/cdi")
 MIB = 1024**2
+FAILED = re.compile(r"\[?(Unknown Error|GPU is lost|GPU requires reset|ERR!)", re.IGNORECASE)
+"""What stands in place of a value when the card does not answer."""
 
 
 def look(machine: Machine, here: Os, home: Path | None = None) -> Nvidia:
@@ -50,7 +52,8 @@ def look(machine: Machine, here: Os, home: Path | None = None) -> Nvidia:
     )
     cards = said.get("cards", Output(124, "", "nvidia-smi: no answer"))
     assert isinstance(cards, Output)  # noqa: S101 - for mypy
-    driver, gpus = parse_cards(cards.text) if cards.code == 0 else ("", ())
+    # Whatever the exit code: 14 is a warning, 15 one lost card among others.
+    driver, gpus = parse_cards(cards.text)
     return Nvidia(
         smi=smi if gpus else "",
         driver=driver,
@@ -63,24 +66,32 @@ def look(machine: Machine, here: Os, home: Path | None = None) -> Nvidia:
         cdi=_cdi(machine),
         verified=machine.ask("nvidia.verified", "", lambda: _stamp(home)),
         problem="" if gpus else _problem(machine, here, cards),
+        caution=_caution(cards) if gpus else "",
     )
 
 
 def parse_cards(text: str) -> tuple[str, tuple[Gpu, ...]]:
     """The driver's version, and each card: lines of `--format=csv,noheader,nounits`.
 
-    What a card does not tell stands in brackets: `[N/A]`, `[Not Supported]`, `[Unknown Error]`.
+    What a card does not tell stands in brackets: `[N/A]`, `[Not Supported]`.
     https://docs.nvidia.com/deploy/nvidia-smi/index.html
     """
-    rows = [
-        [part.strip() for part in line.split(",", len(FIELDS) - 1)] for line in text.splitlines()
-    ]
-    rows = [row for row in rows if len(row) == len(FIELDS)]
+    rows = [row for line in text.splitlines() if (row := _row(line))]
     gpus = tuple(
         Gpu(name=name, total=_mib(total), free=_mib(free), arch=_found(r"^(\d+\.\d+)$", arch))
         for _, total, free, arch, name in rows
     )
-    return (_found(r"^(\d+(?:\.\d+)+)", rows[0][0]) if rows else ""), gpus
+    return (rows[0][0] if rows else ""), gpus
+
+
+def _row(line: str) -> list[str]:
+    """The fields of a card that answers; [] for every other line.
+
+    A card that fell off the bus has an error in place of its name or its memory.
+    """
+    row = [part.strip() for part in line.split(",", len(FIELDS) - 1)]
+    whole = len(row) == len(FIELDS) and re.fullmatch(r"\d+(?:\.\d+)+", row[0])
+    return row if whole and not FAILED.search(f"{row[1]} {row[-1]}") else []
 
 
 def ceiling(text: str) -> str:
@@ -104,8 +115,17 @@ def _query(machine: Machine, smi: str) -> Output:
 def _versions(machine: Machine, smi: str) -> str:
     """Not the table at first: it lists the user's programs, and a recording would keep them."""
     output = machine.run(smi, "--version", keep=True)
-    # 127: there is none at all; otherwise one too old for the option.
-    return output.text if output.code in {0, 124, 127} else machine.run(smi).text
+    # 127: there is none at all; without a number it is too old for the option.
+    known = ceiling(output.text) or output.code in {0, 124, 127}
+    return output.text if known else machine.run(smi).text
+
+
+def _caution(cards: Output) -> str:
+    """What nvidia-smi said beside the cards that answer."""
+    lines = (line.strip() for line in f"{cards.text}\n{cards.errors}".splitlines())
+    said = [line for line in lines if line and not _row(line)]
+    silent = f"nvidia-smi ended with exit code {cards.code}" if cards.code else ""
+    return "\n".join(dict.fromkeys(said)) or silent
 
 
 def _problem(machine: Machine, here: Os, cards: Output) -> str:

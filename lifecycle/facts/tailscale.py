@@ -7,6 +7,7 @@ https://github.com/tailscale/tailscale/blob/main/ipn/ipnstate/ipnstate.go
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -45,6 +46,8 @@ def parse(program: str, code: int, text: str, errors: str) -> Tailnet:
         version=str(status.get("Version") or "").partition("-")[0],
         state=str(status.get("BackendState") or ""),
         name=str(_part(status, "Self").get("DNSName") or "").removesuffix("."),
+        # DNSName is set either way. Only a clear no counts: old versions do not tell.
+        resolved=_part(status, "CurrentTailnet").get("MagicDNSEnabled") is not False,
         certificates=bool(status.get("CertDomains")),
         address=_address(_part(status, "Self").get("TailscaleIPs")),
     )
@@ -102,8 +105,10 @@ def _mtu(machine: Machine, here: Os, interface: str) -> int:
 
 
 def _object(text: str) -> dict[str, Any]:
+    """The object in what a program printed: a warning may stand before or behind it."""
+    begin = re.search(r"^\{", text, re.MULTILINE)
     try:
-        found = json.loads(text)
+        found = json.JSONDecoder().raw_decode(text, begin.start())[0] if begin else {}
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

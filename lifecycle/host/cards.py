@@ -1,6 +1,6 @@
 """Graphics cards, and what lies between them and a server."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -10,6 +10,8 @@ class Gpu:
     Args:
         arch: compute capability (`8.9`) or gfx name (`gfx1100`); "" when unknown.
         integrated: part of the processor; no card to serve from.
+        number: its place as DEVICES counts, where the backend in question computes on it
+            (`steps/cards.py`); None elsewhere.
     """
 
     name: str
@@ -17,6 +19,7 @@ class Gpu:
     free: int = 0
     arch: str = ""
     integrated: bool = False
+    number: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Nvidia:
         cdi: files that describe the cards to Podman and to newer engines (CDI).
         verified: what was in use when a container last saw the cards (see `steps/nvidia.py`).
         problem: why no card can be read although there should be one.
+        caution: what nvidia-smi said beside the cards that it listed; "" when nothing.
     """
 
     smi: str = ""
@@ -47,6 +51,7 @@ class Nvidia:
     cdi: tuple[str, ...] = ()
     verified: str = ""
     problem: str = ""
+    caution: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,9 @@ class Docker:
         daemon: text of `/etc/docker/daemon.json`; "" when there is none.
         address: where the engine is asked, e.g. `unix:///var/run/docker.sock`.
         program: the file that `docker` is, links followed; "" when there is none.
-        podman: `docker` is Podman under another name.
+        podman: the command `docker` is Podman under another name.
+        foreign: Podman answers where the Docker Engine should.
+        security: what secures its containers: `selinux`, `rootless`, `userns`, `apparmor`, …
         dockerd: the engine's own program; "" when none is installed on this side.
         running: that program runs, whoever may talk to it.
         socket: owner and group of the socket, e.g. `root:docker`; looked at when it is closed.
@@ -51,6 +53,8 @@ class Docker:
     address: str = ""
     program: str = ""
     podman: bool = False
+    foreign: bool = False
+    security: frozenset[str] = frozenset()
     dockerd: str = ""
     running: bool = False
     socket: str = ""
@@ -61,4 +65,14 @@ class Docker:
     @property
     def rootless(self) -> bool:
         """It is the user's own engine, which has its own files and its own network."""
-        return self.address.startswith("unix:///run/user/")
+        return "rootless" in self.security or self.address.startswith("unix:///run/user/")
+
+    @property
+    def remapped(self) -> bool:
+        """Accounts in its containers are other accounts outside (`userns-remap`)."""
+        return "userns" in self.security and not self.rootless
+
+    @property
+    def selinux(self) -> bool:
+        """Its containers may open what is labelled for them, and nothing else."""
+        return "selinux" in self.security

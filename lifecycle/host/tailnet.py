@@ -11,6 +11,7 @@ class Tailnet:
         program: full path of its command line; "" when it is not installed.
         state: its `BackendState`, e.g. `Running`, `NeedsLogin`, `Stopped`.
         name: this machine's DNS name on the tailnet, without the last dot.
+        resolved: MagicDNS is on: other machines of the tailnet can find that name.
         certificates: the tailnet issues HTTPS certificates for that name.
         operator: the account that may change it without root; "" on Windows, where all may.
         problem: why its state cannot be read.
@@ -21,6 +22,7 @@ class Tailnet:
     version: str = ""
     state: str = ""
     name: str = ""
+    resolved: bool = True
     certificates: bool = False
     operator: str = ""
     problem: str = ""

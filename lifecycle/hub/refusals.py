@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import quote
 
-from lifecycle.backend import nearest
+from lifecycle.env_file import nearest
 from lifecycle.errors import LifecycleError, ModelUnavailable
 from lifecycle.hub.repo import ENDPOINT
 from lifecycle.hub.token import Token

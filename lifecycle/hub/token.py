@@ -9,7 +9,8 @@ import httpx2
 from huggingface_hub import constants, get_token
 from huggingface_hub.errors import DeviceCodeError, OIDCError
 
-from lifecycle.backend import PROCESS, load_shared
+from lifecycle.backend import load_shared
+from lifecycle.env_file import PROCESS
 from lifecycle.errors import ConfigError
 
 KEY = "HF_TOKEN"

@@ -23,6 +23,7 @@ class Key:
             passed by in the root `.env` and the process environment, which are for all backends.
         restart: a running server takes a new value on only when it is started again.
         secret: never shown; allowed in the root `.env` and the process environment only.
+        path: it may be a path of this machine.
         everywhere: about the machine, not one backend: not allowed in `env/<name>.env`.
         with_model: belongs to the model, so that a value for one is no value for another. Only
             these may stand in the override that `inv switch` writes.
@@ -39,6 +40,7 @@ class Key:
     restart: bool = True
     required: bool = False
     secret: bool = False
+    path: bool = False
     everywhere: bool = False
     with_model: bool = False
 

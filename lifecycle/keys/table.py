@@ -1,6 +1,18 @@
 """Every key an env file may hold."""
 
-from lifecycle.keys.checks import auth_key, number, one_of, server_root, spelled, whole_number
+from lifecycle.keys.checks import (
+    auth_key,
+    backend_keys,
+    devices,
+    git_revision,
+    header_secret,
+    image_reference,
+    number,
+    one_of,
+    server_root,
+    spelled,
+    whole_number,
+)
 from lifecycle.keys.flags import abbreviates, extra_arguments, flags_in
 from lifecycle.keys.key import CARDS, GPUS, Key
 
@@ -28,12 +40,13 @@ TABLE = (
         "A name from the catalogue (`inv models`), a local folder, or a repo id of the Hugging "
         "Face hub, which `inv up` fetches.",
         required=True,
+        path=True,
         with_model=True,
     ),
     Key(
         "REVISION",
         "Branch, tag or commit of a model on the hub. Unset: the catalogue's commit, else `main`.",
-        spelled(r"[A-Za-z0-9][A-Za-z0-9._/-]*", "main"),
+        git_revision,
         with_model=True,
     ),
     Key(
@@ -133,6 +146,7 @@ TABLE = (
         "in full or from the checkout's root.",
         spelled(r"[^{}]+", "templates/mine.jinja"),  # vLLM takes braces for the template itself
         flag="--chat-template",
+        path=True,
         with_model=True,
     ),
     Key(
@@ -146,8 +160,8 @@ TABLE = (
     Key(
         "DEVICES",
         "Numbers of the cards the server may use, e.g. `1` or `0,1`: as `nvidia-smi` counts, or "
-        "the cards in `rocminfo` from 0. Unset: all of them.",
-        spelled(r"[0-9]+(,[0-9]+)*", "0 or 0,1"),
+        "the cards in `rocminfo` from 0. Unset: all of them; where they differ, the newest first.",
+        devices,
         gpus=CARDS,
     ),
     Key(
@@ -180,6 +194,7 @@ TABLE = (
     Key(
         "IMAGE",
         "Container image instead of the pinned one.",
+        image_reference,
         restart=False,  # compared by itself: it depends on what is on the machine, too
     ),
     Key("EXTRA_ARGS", "More vLLM flags, as on a command line.", extra_arguments),
@@ -220,6 +235,7 @@ TABLE = (
     Key(
         "VLLM_API_KEY",
         "The key clients send. Made by the first `inv up`.",
+        header_secret,
         secret=True,
         everywhere=True,
     ),
@@ -270,24 +286,27 @@ TABLE = (
         "GATEWAY_IMAGE",
         "Container image with Traefik instead of the known one, e.g. of a mirror; for "
         "`GATEWAY_RUNTIME=docker`.",
+        image_reference,
         everywhere=True,
     ),
     Key(
         "REMOTE_KEYS",
         "What the gateway sends to backends with keys of their own, by their names, e.g. "
         "`4090=sk-…,7900xtx=sk-…`. Unset: `VLLM_API_KEY` to all.",
-        spelled(r"[a-z0-9][\w.-]*=[^\s,]+(,[a-z0-9][\w.-]*=[^\s,]+)*", "4090=sk-…,7900xtx=sk-…"),
+        backend_keys,
         secret=True,
         everywhere=True,
     ),
     Key(
         "LIFECYCLE_HOME",
         "Folder for engines, models, state and logs. Unset: `~/.local/share/vllm-lifecycle`.",
+        path=True,
         everywhere=True,
     ),
     Key(
         "MODELS_DIR",
         "Folder for model weights. Unset: `models` in `LIFECYCLE_HOME`.",
+        path=True,
         everywhere=True,
     ),
 )

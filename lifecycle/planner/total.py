@@ -198,7 +198,7 @@ def _shortage(card: Card, wanted: Wanted, free: int, budget: int) -> str:
     """What vLLM refuses before it loads anything."""
     number = wanted.tensor * wanted.pipeline
     if number > card.count:
-        return f"{number} cards are wanted, {card.count} are there"
+        return f"it needs {number} cards, this machine has {card.count}"
     if free < budget:
         return f"{free / GIB:.1f} GiB are free, and vLLM refuses to take {budget / GIB:.1f} of it"
     return ""

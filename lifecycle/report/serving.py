@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from rich.markup import escape
 from rich.table import Table
 
-from lifecycle.backend import PROCESS, Backend
+from lifecycle.backend import Backend
+from lifecycle.env_file import PROCESS
 from lifecycle.host import GIB, Server
 from lifecycle.keys import KEYS
 from lifecycle.measured import Measured, Planned

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from lifecycle.errors import LifecycleError
 from lifecycle.host import GIB
+from lifecycle.redact import without_credentials
 
 # A pipe has no width: tables keep to one that fits a page.
 WIDTH = None if sys.stdout.isatty() else 110
@@ -18,17 +19,17 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def line(text: str) -> None:
     """One line of plain output."""
-    out.print(Text(text), soft_wrap=True)
+    out.print(Text(without_credentials(text)), soft_wrap=True)
 
 
 def note(text: str) -> None:
     """One line about what is going on; not part of the output."""
-    err.print(Text(text, style="dim"))
+    err.print(Text(without_credentials(text), style="dim"))
 
 
 def document(data: dict[str, Any]) -> None:
     """Output for programs."""
-    sys.stdout.write(json.dumps(data, indent=2) + "\n")
+    sys.stdout.write(without_credentials(json.dumps(data, indent=2)) + "\n")
 
 
 def failure(error: LifecycleError) -> None:

@@ -5,7 +5,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from lifecycle.backend import Backend, Setting
+from lifecycle.backend import Backend
+from lifecycle.env_file import Setting
 from lifecycle.host import Launch
 from lifecycle.keys import SHAPING
 

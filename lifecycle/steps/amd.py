@@ -66,7 +66,7 @@ def chosen(host: Host) -> Recipe:
 def cards(host: Host) -> list[Gpu]:
     """AMD cards as the kernel, ROCm or Windows names them."""
     seen = list(host.amd.gpus)
-    if system(host) == "native":
+    if system(host) == "native" or any(gpu.number is not None for gpu in seen):
         return seen
     names = [one.name for one in host.windows.adapters if _of_amd(one.name)]
     return [_adapter(name) for name in names] or seen
@@ -74,8 +74,14 @@ def cards(host: Host) -> list[Gpu]:
 
 def best(host: Host) -> Card | None:
     """The row of the card a server would use."""
-    rows = [row for gpu in cards(host) if (row := _row(gpu)) is not None]
-    return max(rows, key=lambda row: (bool(row.images), row.memory_gib), default=None)
+    known = [gpu for gpu in cards(host) if _row(gpu) is not None]
+    return _row(max(known, key=rank)) if known else None
+
+
+def rank(gpu: Gpu) -> tuple[bool, float]:
+    """What makes one card better to serve from than others: images for it, then its memory."""
+    row = _row(gpu)
+    return (bool(row.images), row.memory_gib) if row else (False, 0.0)
 
 
 def suits(host: Host, image: Image) -> bool:

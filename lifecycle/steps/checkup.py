@@ -14,6 +14,7 @@ from lifecycle.step import Step
 from lifecycle.steps import (
     amd,
     answers,
+    cards,
     chain,
     checkout,
     cpu,
@@ -97,13 +98,17 @@ def _hardware(backend: Backend, paths: Paths, host: Host) -> list[Step]:
     beside = [] if backend.gpu == "cpu" else [cpu.beside_gpu()]
     if backend.runtime == "venv":
         return beside
-    waits = _waits_for_systemd(backend, host)
-    engine = [] if waits else docker_engine.steps(host, paths)
+    mine = cards.as_used(backend, host)
+    named = cards.steps(backend)
+    engine = [] if _waits_for_systemd(backend, host) else docker_engine.steps(host, paths)
     if backend.gpu == "cuda":
         image = backend.get("IMAGE")
-        card, passage = nvidia.card(host, image), nvidia.containers(host, paths, image)
-        return [*beside, *card, *engine, *passage]
-    return [*beside, *(amd.steps(host, paths) if backend.gpu == "rocm" else []), *engine]
+        utilization = float(backend.get("GPU_MEMORY_UTILIZATION") or 0)
+        card = cards.asked_of(backend, nvidia.card(mine, image, utilization))
+        passage = cards.asked_of(backend, nvidia.containers(mine, paths, image))
+        return [*beside, *named, *card, *engine, *passage]
+    card = cards.asked_of(backend, amd.steps(mine, paths)) if backend.gpu == "rocm" else []
+    return [*beside, *named, *card, *engine]
 
 
 def _serving(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:

@@ -13,6 +13,7 @@ from lifecycle.runtimes import compose, launch
 from lifecycle.step import Action, Command, Step, WriteFile
 from lifecycle.steps import (
     amd,
+    cards,
     chain,
     docker_engine,
     images,
@@ -64,14 +65,20 @@ def image_row(backend: Backend, host: Host) -> Image | None:
 
 def notes(backend: Backend, host: Host) -> list[str]:
     """What nobody has tried yet, in lines for the one who is about to try it."""
-    return images.notes(backend, host)
+    return [*images.notes(backend, host), *overlays.notes(backend, host)]
 
 
 def _card(backend: Backend, host: Host, paths: Paths) -> list[Step]:
     """A card, and the driver or ROCm to reach it by."""
+    if backend.gpu == "cpu":
+        return []
+    mine = cards.as_used(backend, host)
     if backend.gpu == "cuda":
-        return nvidia.card(host, image(backend, host))
-    return _asked(amd.steps(host, paths)) if backend.gpu == "rocm" else []
+        utilization = float(backend.get("GPU_MEMORY_UTILIZATION") or 0)
+        plan = nvidia.card(mine, image(backend, host), utilization)
+    else:
+        plan = _asked(amd.steps(mine, paths))
+    return [*cards.steps(backend), *cards.asked_of(backend, plan)]
 
 
 def _passage(backend: Backend, host: Host, paths: Paths) -> list[Step]:
@@ -131,7 +138,7 @@ def environment(backend: Backend, paths: Paths, host: Host) -> dict[str, str]:
         **overlays.values(backend, host),
         "IMAGE": image(backend, host),
         "PORT": str(backend.port),
-        "RUN_AS": host.os.user,
+        "RUN_AS": overlays.run_as(host),
         "CACHE_SOURCE": str(cache(backend, paths, host)),
         "MODEL_SOURCE": str(root),
         "MODEL_TARGET": f"/models/{root.name if root else ''}",

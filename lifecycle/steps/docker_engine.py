@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from lifecycle import tables
-from lifecycle.backend import nearest
+from lifecycle.env_file import nearest
 from lifecycle.errors import ConfigError, NotSupported
 from lifecycle.host import DOCKER_DESKTOP, DOCKER_SOCKET, Docker, Host
 from lifecycle.paths import Paths
@@ -97,16 +97,20 @@ def _next(host: Host) -> str:
     """What to do about a silent engine; our command first, unless it would only say this too."""
     if _desktop_chosen(host, ""):
         return _desktop_fix(host)
-    first = (_here(host), *docker_access.logins(host))
-    own = next((step.fix for step in first if step.missing(host)), "")
     without = [gpu for gpu in KINDS if tables.serving.served(gpu, "venv")]
     other = f"Without Docker (GPU={' or '.join(without)}): --runtime venv."
+    if host.docker.foreign:
+        return f"{_instead_of_podman(host.docker)}, then: {BY}. {other}"
+    first = (_here(host), *docker_access.logins(host))
+    own = next((step.fix for step in first if step.missing(host)), "")
     return own or f"{BY} (it installs, starts and opens it). {other}"
 
 
 def _plan(host: Host, paths: Paths, source: str) -> list[Step]:
     if host.docker.hung or "docker" in host.unread:
         return [_unread()]
+    if host.docker.foreign:
+        return [answers(host)]
     if _desktop_chosen(host, source):
         plan = [_here(host), *_of_desktop(host), answers(host)]
     else:
@@ -147,17 +151,27 @@ def _desktop_chosen(host: Host, source: str) -> bool:
     return host.docker.desktop and not source
 
 
+def _instead_of_podman(docker: Docker) -> str:
+    """How the command docker gets back to Docker's own engine."""
+    if docker.context in {"", "default"} and docker.address == DOCKER_SOCKET:
+        return "Remove what puts Podman there: sudo apt-get remove podman-docker (dnf: the same)"
+    return _back(docker)
+
+
+def _back(docker: Docker) -> str:
+    return (
+        "Type: docker context use default (and unset DOCKER_CONTEXT, where that is set)"
+        if docker.context
+        else "Type: unset DOCKER_HOST, and remove it from your shell's start-up file"
+    )
+
+
 def _here(host: Host) -> Step:
     """Models, graphics cards and ports are this machine's; the engine must be too."""
-    back = (
-        "Type: docker context use default (and unset DOCKER_CONTEXT, where that is set)"
-        if host.docker.context
-        else "Type: unset DOCKER_HOST, and take it out of your shell's start-up file"
-    )
     return Step(
         name="docker means the engine of this machine",
         missing=lambda now: _elsewhere(now.docker),
-        fix=f"{back}, {docker_access.AGAIN}",
+        fix=f"{_back(host.docker)}, {docker_access.AGAIN}",
     )
 
 

@@ -14,11 +14,10 @@ from lifecycle.paths import Paths
 from lifecycle.step import Command, Remove, Step, WriteFile
 from lifecycle.steps import exposure, tailscale
 from lifecycle.steps.exposure import PATH, mounted
-from lifecycle.steps.tailscale_join import APPROVE, BY, operator, why_not
+from lifecycle.steps.tailscale_join import APPROVE, BY, DNS, NAMES, nameless, operator, why_not
 
 LIMIT = 30
 """Seconds for one call: where something is not enabled yet, `serve` waits for a person for ever."""
-DNS = "https://login.tailscale.com/admin/dns"
 
 
 @dataclass(frozen=True)
@@ -161,8 +160,8 @@ def _reachable(host: Host) -> list[Step]:
         ),
         Step(
             name="this machine has a name in the tailnet",
-            missing=lambda now: "" if now.tailnet.name else "the tailnet gives out no names",
-            fix=f"Switch MagicDNS on: {DNS}",
+            missing=lambda now: nameless(now.tailnet),
+            fix=NAMES,
         ),
     ]
 

@@ -12,7 +12,7 @@ from lifecycle.models.figures import Loaded
 from lifecycle.planner import fit
 from lifecycle.planner.fit import Card, Plan, Wanted
 from lifecycle.step import Step, not_read
-from lifecycle.steps import amd, extra_arguments, serve_arguments
+from lifecycle.steps import cards, extra_arguments, serve_arguments
 from lifecycle.steps.extra_arguments import number
 
 
@@ -67,7 +67,13 @@ def plan(backend: Backend, host: Host, measured: int | None = None) -> Plan | No
     if host.server.alive:
         here = replace(here, free=_free_without(host) if here.gpu == "cpu" else None, ours=True)
     version = serve_arguments.version(backend, host)
-    return fit.plan(known, here, wanted(backend, version), measured=measured)
+    found = fit.plan(known, here, wanted(backend, version), measured=measured)
+    return replace(found, cautions=(*found.cautions, *cautions(backend, host)))
+
+
+def cautions(backend: Backend, host: Host) -> list[str]:
+    """What to know of the cards that the planner's own cautions do not tell."""
+    return list(filter(None, [cards.caution(backend, host)]))
 
 
 def model(backend: Backend, host: Host) -> Model | None:
@@ -181,33 +187,39 @@ def wanted(backend: Backend, version: str) -> Wanted:
 
 
 def card(backend: Backend, host: Host) -> Card | None:
-    """The card a server of this backend takes, and how many there are like it; None without one."""
+    """The card a server of this backend computes on, and how many there are of no less memory;
+    None without one.
+
+    Of several that share the model the smallest counts, with the least of what any of them can.
+    """
     if backend.gpu == "cpu":
         memory = host.memory
         return Card("cpu", memory.total, memory.available, kind(host.cpu), host.cpu.model)
-    some = cards(backend, host)
-    if not some:
+    mine = cards.of(backend, host)
+    used = [_read(backend, gpu) for gpu in mine.used]
+    if not used:
         return None
-    best = max(some, key=lambda one: one.total)
-    row = tables.cards.card("nvidia" if backend.gpu == "cuda" else "amd", best.name, best.arch)
-    # Under WSL no program tells the memory of AMD cards; the table knows it.
-    total = best.total or int((row.memory_gib if row else 0) * GIB)
-    arch = best.arch or (row.arch if row else "")
-    same = sum(one.name == best.name for one in some)
-    return Card(backend.gpu, total, best.free or None, arch, best.name, same, wsl=host.os.wsl)
+    least = min(used, key=lambda gpu: gpu.total)
+    free = min((gpu.free for gpu in used if gpu.free), default=None)
+    arch = min((gpu.arch for gpu in used), key=tables.versions.numbers)
+    # What differs by little is as good: RTX A5000 and 3090 have 24564 and 24576 MiB.
+    enough = (1 - cards.NEARLY) * least.total
+    count = sum(_read(backend, gpu).total >= enough for gpu in mine.allowed)
+    return Card(backend.gpu, least.total, free, arch, least.name, count, wsl=host.os.wsl)
+
+
+def _read(backend: Backend, gpu: Gpu) -> Gpu:
+    """A card with what our table knows of it: under WSL no program tells the memory of AMD's."""
+    row = tables.cards.card("nvidia" if backend.gpu == "cuda" else "amd", gpu.name, gpu.arch)
+    if row is None:
+        return gpu
+    return replace(gpu, total=gpu.total or int(row.memory_gib * GIB), arch=gpu.arch or row.arch)
 
 
 def kind(cpu: Cpu) -> str:
     """What vLLM's kernels ask of a CPU, in the words of `data/fit.toml`; "" if unknown."""
     kinds = {"amx_tile": "amx", "avx512f": "avx512", "avx2": "avx2", "asimd": "aarch64"}
     return next((found for flag, found in kinds.items() if flag in cpu.flags), "")
-
-
-def cards(backend: Backend, host: Host) -> list[Gpu]:
-    """The cards this backend may use: those of `DEVICES`, else all."""
-    every = host.nvidia.gpus if backend.gpu == "cuda" else amd.cards(host)
-    own = [one for one in every if not one.integrated]
-    return [own[n] for n in backend.devices if n < len(own)] or own
 
 
 def _free_without(host: Host) -> int:

@@ -88,6 +88,10 @@ def _same_network() -> Step:
             return "Docker Desktop runs containers in a machine of its own, with its own 127.0.0.1"
         if now.docker.rootless:
             return "a rootless engine runs containers in a network of its own"
+        if now.docker.remapped:
+            return "an engine with userns-remap gives no container this machine's network"
+        if now.docker.selinux:
+            return "this engine's SELinux keeps the gateway's files from its container"
         here = now.docker.address.startswith("unix://")
         return "" if here else f"the engine is elsewhere: {now.docker.address}"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.host import Host
-from lifecycle.steps import amd, nvidia, rocm
+from lifecycle.steps import amd, cards, nvidia, rocm
 from lifecycle.tables.serving import Image
 
 SUITS: dict[str, Callable[[Host, Image], bool]] = {"cuda": nvidia.suits, "rocm": amd.suits}
@@ -15,21 +15,21 @@ SHELL = "shell"
 
 def reference(backend: Backend, host: Host) -> str:
     """The image, as Docker takes it."""
-    return backend.get("IMAGE") or choice(backend.gpu, host)[0].pinned
+    return backend.get("IMAGE") or choice(backend, host)[0].pinned
 
 
 def instead(backend: Backend, host: Host) -> list[str]:
     """What to pull where the registry does not have it; nothing for an image a person chose."""
     if backend.get("IMAGE"):
         return []
-    return [row.pinned for row in choice(backend.gpu, host)[1:] if row.fetchable]
+    return [row.pinned for row in choice(backend, host)[1:] if row.fetchable]
 
 
 def row(backend: Backend, host: Host) -> Image | None:
     """What is known of that image; None when IMAGE= names one that no row is about."""
     named = backend.get("IMAGE")
     if not named:
-        return choice(backend.gpu, host)[0]
+        return choice(backend, host)[0]
     rows = tables.serving.images(backend.gpu)
     return next((one for one in rows if one.named(named)), None)
 
@@ -71,12 +71,7 @@ def _untried(backend: Backend, host: Host) -> str:
 
 def card(backend: Backend, host: Host) -> str:
     """The name of the card a server would use; "" when it is not known, or the processor."""
-    if backend.gpu == "cuda":
-        return nvidia.best(host).name
-    if backend.gpu == "rocm":
-        names = [gpu.name for gpu in amd.cards(host) if not gpu.integrated]
-        return names[0] if names else ""
-    return ""
+    return next((gpu.name for gpu in cards.of(backend, host).used), "")
 
 
 def belongs(host: Host, image: Image | None) -> str:
@@ -96,17 +91,19 @@ def belongs(host: Host, image: Image | None) -> str:
     return "" if same or not here else f"the image has ROCm {inside}, this machine {here}"
 
 
-def choice(gpu: str, host: Host) -> list[Image]:
+def choice(backend: Backend, host: Host) -> list[Image]:
     """The images that suit this machine, the one to take first."""
-    suits = SUITS.get(gpu)
+    suits = SUITS.get(backend.gpu)
     here = host.docker.images
     if suits is None:
-        return tables.serving.choice(gpu, here)
-    return tables.serving.choice(gpu, here, lambda one: suits(host, one))
+        return tables.serving.choice(backend.gpu, here)
+    mine = cards.as_used(backend, host)
+    return tables.serving.choice(backend.gpu, here, lambda one: suits(mine, one))
 
 
 def _mark(backend: Backend, host: Host) -> str:
     """The trust in the card's row, and in the way to ROCm: the lesser of both."""
+    host = cards.as_used(backend, host)
     if backend.gpu == "cuda":
         gpu = nvidia.best(host)
         known = tables.cards.card("nvidia", gpu.name, gpu.arch)

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from lifecycle import tables
-from lifecycle.backend import Backend, nearest
+from lifecycle.backend import Backend
+from lifecycle.env_file import nearest
 from lifecycle.errors import ConfigError
-from lifecycle.host import Gpu, Host
+from lifecycle.host import Host
 from lifecycle.keys import KEYS, abbreviates, flags_in
-from lifecycle.steps import amd
+from lifecycle.steps import amd, cards
 from lifecycle.tables.issues import Issue, issues
 from lifecycle.tables.versions import numbers
 
@@ -89,31 +89,23 @@ def _met(row: Issue, backend: Backend, host: Host, vllm: str) -> bool:
 def archs(backend: Backend, host: Host) -> set[str]:
     """Architectures of the cards the server would use, as far as they are known."""
     if backend.gpu == "rocm":
-        row = amd.best(host)
+        row = amd.best(cards.as_used(backend, host))
         return {row.arch} if row else set()
-    here = host.nvidia.gpus
-    chosen = [here[number] for number in backend.devices if number < len(here)]
-    return {gpu.arch for gpu in chosen or _first(here) if gpu.arch}
-
-
-def _first(cards: tuple[Gpu, ...]) -> list[Gpu]:
-    """CUDA counts the fastest card first."""
-    return sorted(cards, key=lambda gpu: (numbers(gpu.arch), gpu.total), reverse=True)[:1]
+    return {gpu.arch for gpu in cards.of(backend, host).used if gpu.arch}
 
 
 def _environment(row: Issue, backend: Backend, host: Host) -> dict[str, str]:
-    cards = _cards(backend, host)
-    values = {name: text.replace("{cards}", cards) for name, text in row.environment.items()}
+    chosen = _chosen(backend, host)
+    values = {name: text.replace("{cards}", chosen) for name, text in row.environment.items()}
     return {name: text for name, text in values.items() if text}
 
 
-def _cards(backend: Backend, host: Host) -> str:
+def _chosen(backend: Backend, host: Host) -> str:
     """Numbers of the cards where other graphics are listed, too; "" where there is no choice."""
-    agents = host.amd.agents
-    cards = [i for i, arch in enumerate(agents) if not tables.rocm.integrated(arch)]
-    if backend.devices or not 0 < len(cards) < len(agents):
+    mine = cards.of(backend, host)
+    if backend.devices or not host.amd.agents or not 0 < len(mine.numbers) < len(mine.listed):
         return ""
-    return ",".join(map(str, cards))
+    return ",".join(map(str, mine.numbers))
 
 
 def _flags(row: Issue, backend: Backend) -> dict[str, str]:

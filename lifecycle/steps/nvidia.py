@@ -17,8 +17,6 @@ from lifecycle.tables.serving import Image, by_tag
 DRIVERS = "https://www.nvidia.com/drivers"
 BFLOAT16 = "8.0"
 """Compute capability from which on cards calculate in bfloat16."""
-UTILIZATION = 0.92
-"""Part of a card's memory that vLLM takes unless told otherwise (vLLM 0.33)."""
 LINUX_DRIVER = re.compile(
     r"nvidia-(driver|dkms|kernel|open|utils|compute-utils|firmware|headless)|cuda-drivers|"
     r"libnvidia-(?!container)|libcuda1"
@@ -40,21 +38,26 @@ VERIFIED = {
 }
 
 
-def card(host: Host, image: str = "") -> list[Step]:
+def card(host: Host, image: str = "", utilization: float = 0) -> list[Step]:
     """A card that can run the image: asked before Docker, and before anything is fetched.
 
     Args:
+        host: with the cards marked that the server uses (`cards.as_used`); of a machine as it is,
+            the best card counts.
         image: the image that a person chose; "" for the one that suits the driver.
+        utilization: part of the memory that the server takes; 0: what it takes by itself.
     """
     image = image or _suitable(host)
     plan = [*seen(host), _known(), *_wsl(host), _new_enough_card(host, image), _driver(host, image)]
-    return chain.known([*plan, _bfloat16(), _free_memory()], host)
+    taken = utilization or tables.fit.utilization(wsl=host.os.wsl)
+    return chain.known([*plan, _bfloat16(), _free_memory(taken)], host)
 
 
 def seen(host: Host) -> list[Step]:
     """A card of NVIDIA's answers, whatever is to run on it."""
     plan = [*wsl.inside(host), _no_linux_driver(host)] if host.os.wsl else []
-    return chain.known([*plan, _answers(host)], host)
+    cautions = [_healthy(host)] if host.nvidia.caution else []
+    return chain.known([*plan, _answers(host), *cautions], host)
 
 
 def suits(host: Host, image: Image) -> bool:
@@ -69,12 +72,21 @@ def runs(host: Host, version: str) -> bool:
 
 
 def best(host: Host) -> Gpu:
-    """The card a server would take: the newest, then the largest; one without a name when none."""
-    return max(
-        host.nvidia.gpus,
-        key=lambda gpu: (tables.versions.numbers(gpu.arch), gpu.total),
-        default=Gpu(""),
-    )
+    """The first card a server would use: of a machine as it is, the best one; else one without a
+    name.
+    """
+    return next(iter(_counting(host)), Gpu(""))
+
+
+def rank(gpu: Gpu) -> tuple[tuple[int, ...], int]:
+    """What makes one card better to serve from than others: newer, then larger."""
+    return (tables.versions.numbers(gpu.arch), gpu.total)
+
+
+def _counting(host: Host) -> list[Gpu]:
+    """The cards that must do: those a backend uses (`cards.as_used`), else the best one."""
+    used = [gpu for gpu in host.nvidia.gpus if gpu.number is not None]
+    return used or sorted(host.nvidia.gpus, key=rank, reverse=True)[:1]
 
 
 def containers(host: Host, paths: Paths, image: str = "") -> list[Step]:
@@ -147,6 +159,21 @@ def _answers(host: Host) -> Step:
             f"{'; '.join(map(_described, now.nvidia.gpus))}; driver {now.nvidia.driver}"
             + (f" runs CUDA up to {now.nvidia.cuda}" if now.nvidia.cuda else "")
         ),
+    )
+
+
+def _healthy(host: Host) -> Step:
+    def missing(now: Host) -> str:
+        known = tables.cuda.smi_complaint(now.nvidia.caution)
+        return "\n".join(filter(None, (known.means if known else "", now.nvidia.caution)))
+
+    known = tables.cuda.smi_complaint(host.nvidia.caution)
+    advised = "" if known is None else known.wsl if host.os.wsl else known.linux
+    return Step(
+        name="nvidia-smi complains of nothing",
+        missing=missing,
+        fix=advised or "The cards above answer all the same. See what it means: nvidia-smi",
+        advice=True,
     )
 
 
@@ -234,7 +261,11 @@ def _other_card(host: Host, cuda: Cuda) -> str:
 
 
 def _without_kernels(now: Host, cuda: Cuda, image: str = "the image") -> str:
-    gpu = best(now)
+    found = (_unfit(gpu, cuda, image) for gpu in _counting(now))
+    return next(filter(None, found), "")
+
+
+def _unfit(gpu: Gpu, cuda: Cuda, image: str) -> str:
     arch = tables.versions.numbers(gpu.arch)
     if arch and arch < tables.versions.numbers(cuda.arch):
         return f"{gpu.name} has compute capability {gpu.arch}, the image needs {cuda.arch}"
@@ -296,9 +327,8 @@ def _runs(now: Host, cuda: Cuda) -> bool:
 
 def _let_through(now: Host, cuda: Cuda) -> bool:
     """Whether the image names this older branch of drivers: never for a gamer's card."""
-    return now.nvidia.driver.partition(".")[0] in cuda.branches and not CONSUMER.search(
-        best(now).name
-    )
+    older = now.nvidia.driver.partition(".")[0] in cuda.branches
+    return older and not any(CONSUMER.search(gpu.name) for gpu in _counting(now))
 
 
 def _ways_out(host: Host, cuda: Cuda) -> str:
@@ -365,9 +395,10 @@ def _known() -> Step:
 
 def _bfloat16() -> Step:
     def missing(now: Host) -> str:
-        gpu = best(now)
-        old = gpu.arch and tables.versions.numbers(gpu.arch) < tables.versions.numbers(BFLOAT16)
-        return f"{gpu.name} (compute capability {gpu.arch}) has no bfloat16" if old else ""
+        floor = tables.versions.numbers(BFLOAT16)
+        arches = ((gpu, tables.versions.numbers(gpu.arch)) for gpu in _counting(now))
+        old = next((gpu for gpu, arch in arches if arch and arch < floor), None)
+        return f"{old.name} (compute capability {old.arch}) has no bfloat16" if old else ""
 
     return Step(
         name="the card calculates in bfloat16",
@@ -377,21 +408,24 @@ def _bfloat16() -> Step:
     )
 
 
-def _free_memory() -> Step:
-    def missing(now: Host) -> str:
-        gpu = best(now)
-        taken = gpu.total - gpu.free
-        if now.server.alive or not gpu.free or gpu.free >= UTILIZATION * gpu.total:
+def _free_memory(utilization: float) -> Step:
+    def taken(gpu: Gpu) -> str:
+        if not gpu.free or gpu.free >= utilization * gpu.total:
             return ""
         return (
-            f"{taken / GIB:.1f} of {gpu.total / GIB:.1f} GiB are taken by the desktop and other "
-            f"programs; vLLM wants {UTILIZATION:.0%} unless told otherwise"
+            f"{(gpu.total - gpu.free) / GIB:.1f} of {gpu.total / GIB:.1f} GiB are taken by the "
+            f"desktop and other programs; the server wants {utilization:.0%}"
         )
+
+    def missing(now: Host) -> str:
+        # A server of this backend holds what the next one will have.
+        found = () if now.server.alive else map(taken, _counting(now))
+        return next(filter(None, found), "")
 
     return Step(
         name="the card's memory is free for a server",
         missing=missing,
-        fix="Close what uses the card (see nvidia-smi), or in the backend's env file: "
-        "GPU_MEMORY_UTILIZATION=0.85",
+        fix="Close what uses the card (see nvidia-smi), or lower GPU_MEMORY_UTILIZATION in the "
+        "backend's env file.",
         advice=True,
     )

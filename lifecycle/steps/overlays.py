@@ -1,5 +1,6 @@
 """Which compose files make up a server, and what of this machine its container borrows."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -75,6 +76,10 @@ OVERLAYS = (
     ),
     Overlay("amd-wsl-legacy.yml", lambda backend, host: _bridge(backend, host) == "legacy"),
     Overlay("chat-template.yml", lambda backend, _: bool(backend.chat_template)),
+    Overlay("selinux.yml", lambda _, host: host.docker.selinux),
+    Overlay("selinux-model.yml", lambda _, host: host.docker.selinux and own_model(host)),
+    Overlay("selinux-unlabelled.yml", lambda backend, host: bool(unlabelled(backend, host))),
+    Overlay("userns.yml", lambda _, host: host.docker.remapped),
     Overlay("shell-image.yml", lambda b, host: images.entrypoint(b, host) == images.SHELL),
 )
 """In the order in which Compose reads them."""
@@ -102,6 +107,56 @@ BORROWED = (
         lambda host: host.amd.hsa,
     ),
 )
+
+
+def run_as(host: Host) -> str:
+    """The account in the container that is the user's own outside of it.
+
+    To a rootless engine root inside is the user who runs it, and any other number nobody:
+    https://docs.docker.com/engine/security/rootless/
+    """
+    return "0:0" if host.docker.rootless else host.os.user
+
+
+def own_model(host: Host) -> bool:
+    """Whether the model's folder is one of ours, whose label may be changed for containers.
+
+    A person's own folder may not: what else reads it could be shut out. Nor what lies in a home or
+    a top folder that somebody has made MODELS_DIR of.
+    """
+    root = host.weights.root
+    folders = (host.disks[name].path for name in ("models", "home") if name in host.disks)
+    ours = [one for one in folders if not re.fullmatch(r"/[^/]*|/home/[^/]+", str(one))]
+    return root is not None and any(one in root.parents for one in ours)
+
+
+def unlabelled(backend: Backend, host: Host) -> str:
+    """Why a container on an engine with SELinux runs without its labels; "" when it has them."""
+    if not host.docker.selinux:
+        return ""
+    if backend.gpu != "cpu":
+        return "the nodes of graphics cards have no label for containers"
+    if not own_model(host):
+        return "the model's folder is not ours to label"
+    return "the chat template is not ours to label" if backend.chat_template else ""
+
+
+def notes(backend: Backend, host: Host) -> list[str]:
+    """What is different on this engine, and that nobody of us has run it there."""
+    docker, said = host.docker, []
+    if docker.foreign:
+        return [
+            "Podman answers in the engine's place: it does not take what is said here of a card"
+        ]
+    if docker.selinux:
+        why = unlabelled(backend, host)
+        done = f"label:disable, as {why}" if why else "our folders get its label"
+        said.append(f"SELinux: {done}")
+    if docker.rootless:
+        said.append("rootless engine: the server runs as 0:0, which is you outside")
+    if docker.remapped:
+        said.append("userns-remap: userns_mode is host, so that your account is yours inside, too")
+    return [f"{one} (not run by us on such an engine)" for one in said]
 
 
 def files(backend: Backend, host: Host) -> list[str]:

@@ -9,7 +9,7 @@ from lifecycle.paths import Paths
 from lifecycle.planner.fit import Plan
 from lifecycle.runtimes import launch
 from lifecycle.step import Action, AwaitReady, Step, StopServer, not_read
-from lifecycle.steps import cpu, docker, fit, libraries, serve_arguments, venv, weights
+from lifecycle.steps import cards, cpu, docker, fit, libraries, serve_arguments, venv, weights
 from lifecycle.steps.venv import Tools
 
 COMPARED = SHAPING
@@ -33,9 +33,11 @@ def prepare(  # noqa: PLR0913 - the two by name are about the plan
 
     Raises:
         NotSupported: no row of `support.toml` covers this hardware and runtime, or no Linux.
+        ConfigError: DEVICES names a card that is not there.
     """
     tables.serving.require_served(backend.gpu, backend.runtime)
     require_linux(host)
+    cards.require(backend, host)
     # What only a person can mend comes before anything that takes minutes, and the machine before
     # the model: nobody should fetch 16 GB for a card that is not there.
     plan = [*_machine(backend, paths, host, tools), *weights.known(backend, host)]

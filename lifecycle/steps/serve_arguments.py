@@ -5,7 +5,7 @@ import re
 from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.host import Host
-from lifecycle.steps import images, known_issues
+from lifecycle.steps import cards, images, known_issues
 from lifecycle.steps.known_issues import Applied
 from lifecycle.tables.serving import CpuSettings
 
@@ -33,7 +33,7 @@ def environment(backend: Backend, host: Host) -> dict[str, str]:
     }
     for one in _met(backend, host):
         ours |= one.environment
-    return ours | (_cores(backend, host) if backend.gpu == "cpu" else _cards(backend))
+    return ours | (_cores(backend, host) if backend.gpu == "cpu" else _cards(backend, host))
 
 
 def notes(backend: Backend, host: Host) -> list[str]:
@@ -56,9 +56,9 @@ def _met(backend: Backend, host: Host) -> list[Applied]:
     return known_issues.applied(backend, host, version(backend, host))
 
 
-def _cards(backend: Backend) -> dict[str, str]:
+def _cards(backend: Backend, host: Host) -> dict[str, str]:
     """The cards it may see, as the vendor's runtime is told of them."""
-    numbers = ",".join(map(str, backend.devices))
+    numbers = ",".join(map(str, cards.visible(backend, host)))
     if not numbers:
         return {}
     if backend.gpu == "rocm":

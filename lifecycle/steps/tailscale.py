@@ -9,7 +9,9 @@ from lifecycle.steps.root import as_root
 from lifecycle.steps.tailscale_join import (
     APPROVE,
     BY,
+    NAMES,
     WHY_WINDOWS,
+    nameless,
     on_linux,
     on_windows,
     operator,
@@ -31,7 +33,11 @@ def steps(host: Host, paths: Paths) -> list[Step]:
     mends = [*([_packets(host)] if known else []), *operator(host)]
     mends = [] if host.tailscale.windows.joined else mends
     here = [*_one_side(host), *mends]
-    plan = [_joined(host), *(here if host.tailscale.linux.joined else [])]
+    plan = [
+        _joined(host),
+        *([_found_by_name()] if _unnamed(host) else []),
+        *(here if host.tailscale.linux.joined else []),
+    ]
     return [replace(step, advice=True) for step in plan]
 
 
@@ -63,6 +69,18 @@ def _not_joined(host: Host) -> str:
     if known is None:
         return "Tailscale is not installed; servers can be used on this machine only"
     return why_not(known)
+
+
+def _found_by_name() -> Step:
+    return Step(
+        name="other machines find this one by its name",
+        missing=_unnamed,
+        fix=f"{NAMES}\nWithout it, inv expose has nothing to offer.",
+    )
+
+
+def _unnamed(host: Host) -> str:
+    return nameless(host.tailnet) if host.tailnet.joined else ""
 
 
 def _by_hand(host: Host) -> str:

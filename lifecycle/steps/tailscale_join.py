@@ -22,6 +22,12 @@ UNATTENDED = "--unattended"
 """Or Windows leaves the tailnet at every log-out, and is not in it before the next log-on:
 https://github.com/tailscale/tailscale/blob/main/cmd/tailscale/cli/up.go (tailscale#3186).
 """
+DNS = "https://login.tailscale.com/admin/dns"
+NAMES = (
+    f"Switch MagicDNS on: {DNS} (HTTPS certificates, on the same page, need it, too)\n"
+    "Or let the gateway listen on the address, where Tailscale runs in Linux: GATEWAY_BIND=tailnet "
+    "in .env, then inv gateway.up"
+)
 APPROVE = "Approve this machine: https://login.tailscale.com/admin/machines"
 KEYRING = "/usr/share/keyrings/tailscale-archive-keyring.gpg"
 LOG = "/var/log/tailscaled.log"
@@ -44,6 +50,22 @@ def why_not(side: Tailnet) -> str:
     if not side.state:
         return f"Tailscale does not answer: {side.problem}"
     return said.get(side.state, f"Tailscale is in state {side.state}")
+
+
+def nameless(side: Tailnet) -> str:
+    """Why other machines do not find this one by its name; `tailscale serve` answers to that alone.
+
+    By its address it answers 404: https://github.com/tailscale/tailscale/issues/11301
+    """
+    if not side.name:
+        return "the tailnet gives out no names"
+    if side.resolved:
+        return ""
+    https = "" if side.certificates else ", and it gives out no HTTPS certificates"
+    return (
+        f"{side.name} leads nowhere: MagicDNS is off in this tailnet{https}\n"
+        f"by the address {side.address or 'of this machine'} tailscale serve answers 404"
+    )
 
 
 # --- The Windows side, from WSL or from Windows itself

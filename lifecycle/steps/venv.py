@@ -10,7 +10,7 @@ from lifecycle.host import GIB, Host, Launch
 from lifecycle.paths import Paths
 from lifecycle.runtimes import guard, launch, venv
 from lifecycle.step import Action, Command, Remove, Step, WriteFile, not_read
-from lifecycle.steps import disk, serve_arguments, venv_cuda
+from lifecycle.steps import cards, disk, serve_arguments, venv_cuda
 from lifecycle.tables.locked import Locked
 from lifecycle.tables.serving import Engine
 
@@ -39,7 +39,10 @@ class Tools:
 def machine(backend: Backend, host: Host, tools: Tools) -> list[Step]:
     """What the machine must be, whatever is installed on it."""
     engine = tables.serving.engine_for(backend.gpu, backend.runtime)
-    return venv_cuda.steps(host, engine, tools.python_version) if engine.cuda else []
+    if not engine.cuda:
+        return []
+    plan = venv_cuda.steps(cards.as_used(backend, host), engine, tools.python_version)
+    return [*cards.steps(backend), *cards.asked_of(backend, plan)]
 
 
 def install(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step]:

@@ -15,7 +15,7 @@ from lifecycle.host import Cpu, Host, Os, Weights
 from lifecycle.keys import KEYS
 from lifecycle.paths import ROOT, Paths
 from lifecycle.runtimes import compose
-from lifecycle.steps import docker, serve_arguments
+from lifecycle.steps import docker, overlays, serve_arguments
 from tests.unit import golden
 from tests.unit.gpu_hosts import SERVERS
 
@@ -100,7 +100,7 @@ def test_the_backend_read_back_is_ours(name: str, tmp_path: Path) -> None:
     (port,) = found["ports"]
     assert (port["host_ip"], port["published"]) == ("127.0.0.1", str(wanted.port))
     assert found["image"] == docker.image(wanted, on)
-    assert found["user"] == on.os.user
+    assert found["user"] == overlays.run_as(on)
     assert kind(found) == wanted.gpu
     assert serve_arguments.environment(wanted, on).items() <= found["environment"].items()
 

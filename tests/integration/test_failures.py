@@ -46,6 +46,57 @@ def test_a_wrong_value_is_a_config_error(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("key", ["\u201cdistinctive\u201d", "密码distinctive", "distinctive\u2603"])
+@pytest.mark.parametrize("command", ["up", "status", "chat Hello", "down", "gateway.status"])
+def test_a_key_that_cannot_be_sent_is_one_clear_error(
+    double_checkout: Checkout, command: str, key: str
+) -> None:
+    (double_checkout.root / ".env").write_text(f"VLLM_API_KEY={key}\n")
+    done = double_checkout.inv(*command.split())
+    assert done.returncode == (0 if command == "down" else ConfigError.exit_code), done.stderr
+    assert "Traceback" not in done.stderr
+    assert "distinctive" not in done.stdout + done.stderr
+    assert (".env:1: VLLM_API_KEY=…: holds" in done.stderr) is (command != "down")
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("HF_ENDPOINT", "plan --gpu dtest --model org/none"),
+        ("HTTPS_PROXY", "plan --gpu dtest --model org/none"),
+        ("ENDPOINT", "up --gpu dtest"),
+        ("DOCKER_HOST", "doctor --gpu 4090"),
+    ],
+)
+def test_a_password_in_an_address_is_not_shown(
+    double_checkout: Checkout, name: str, command: str
+) -> None:
+    double_checkout.env[name] = "http://somebody:distinctive@127.0.0.1:9"
+    done = double_checkout.inv(*command.split(), limit=120)
+    assert done.returncode
+    assert "distinctive" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_option_is_blamed_on_the_option(double_checkout: Checkout) -> None:
+    words = ("plan", "--gpu", "dtest", "--model", "qwen3-8b", "--max-model-len", "5")
+    done = double_checkout.inv(*words)
+    assert done.returncode == ConfigError.exit_code
+    assert done.stderr.startswith("✗ --max-model-len 5: must be a whole number from 16 to ")
+
+
+@pytest.mark.parametrize("command", ["plan --gpu 4090", "render --gpu 4090", "up --gpu 4090"])
+def test_a_path_of_windows_is_refused_by_every_command(
+    double_checkout: Checkout, command: str
+) -> None:
+    (double_checkout.root / ".env").write_text("MODELS_DIR=C:\\models\\hf\n")
+    done = double_checkout.inv(*command.split())
+    assert done.returncode == ConfigError.exit_code
+    assert ".env:1: MODELS_DIR=C:\\models\\hf: is a path of Windows" in done.stderr
+    assert "/mnt/c/models/hf" in done.stderr
+    assert not list(double_checkout.root.glob("C:*"))
+
+
 def test_an_unknown_key_names_file_line_and_the_nearest(double_checkout: Checkout) -> None:
     with double_checkout.env_file.open("a") as file:
         file.write("MODLE=x\n")

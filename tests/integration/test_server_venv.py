@@ -108,11 +108,16 @@ def test_a_changed_value_is_named_and_restarts(server: Checkout) -> None:
     assert "MAX_MODEL_LEN: 4096 → 2048" in done.stderr
 
 
-def test_down_leaves_nothing(server: Checkout) -> None:
+def test_down_leaves_nothing_whatever_slip_is_in_the_shared_file(server: Checkout) -> None:
     before = family(server)
+    shared = server.root / ".env"
+    good = shared.read_text()
+    shared.write_text(f"{good}MODLE=x\nMODELS_DIR=C:\\models\nno assignment\n")
     began = time.monotonic()
     done = server.inv("down", "--gpu", server.backend)
+    shared.write_text(good)
     assert done.returncode == 0, done.stderr
+    assert "stopped: " in done.stderr
     assert time.monotonic() - began < DOWN_SECONDS
     assert not [p for p in before if psutil.pid_exists(p.pid) and not is_zombie(p.pid)]
     assert server.status()["phase"] == "stopped"

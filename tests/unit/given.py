@@ -7,7 +7,8 @@ from typing import Any
 
 from lifecycle import backend as backends
 from lifecycle import tables
-from lifecycle.backend import Backend, Setting
+from lifecycle.backend import Backend
+from lifecycle.env_file import Setting
 from lifecycle.host import (
     GIB,
     Answers,

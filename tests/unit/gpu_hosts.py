@@ -79,6 +79,14 @@ def machine(system: Os, docker: dict[str, Any] | None = None, **hardware: Any) -
 
 NVIDIA_RUNTIME = {"runtimes": frozenset({"nvidia", "runc"})}
 CDI = {"runtimes": frozenset({"runc"}), "devices": frozenset({"nvidia.com/gpu=all"})}
+SELINUX = {**NVIDIA_RUNTIME, "security": frozenset({"seccomp", "selinux", "cgroupns"})}
+ROOTLESS = {
+    **NVIDIA_RUNTIME,
+    "security": frozenset({"seccomp", "rootless", "cgroupns"}),
+    "address": "unix:///run/user/1000/docker.sock",
+    "context": "rootless",
+}
+REMAPPED = {**NVIDIA_RUNTIME, "security": frozenset({"seccomp", "userns", "cgroupns"})}
 CUDA_12 = dataclasses.replace(RTX_4090, driver="576.88", cuda="12.9")
 
 SERVERS: dict[str, tuple[Backend, Host]] = {
@@ -86,6 +94,9 @@ SERVERS: dict[str, tuple[Backend, Host]] = {
     "wsl2-4090-cuda-12": (CUDA, machine(WSL, NVIDIA_RUNTIME, nvidia=CUDA_12)),
     "native-4090": (CUDA, machine(NATIVE, NVIDIA_RUNTIME, nvidia=RTX_4090)),
     "native-4090-cdi": (CUDA, machine(NATIVE, CDI, nvidia=RTX_4090)),
+    "native-4090-selinux": (CUDA, machine(NATIVE, SELINUX, nvidia=RTX_4090)),
+    "native-4090-rootless": (CUDA, machine(NATIVE, ROOTLESS, nvidia=RTX_4090)),
+    "native-4090-userns": (CUDA, machine(NATIVE, REMAPPED, nvidia=RTX_4090)),
     "native-7900xtx": (ROCM, machine(NATIVE, amd=ON_LINUX)),
     "native-7900xtx-two-groups": (
         ROCM,

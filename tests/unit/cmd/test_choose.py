@@ -225,3 +225,40 @@ def test_places_follow_the_secrets_file(here: Checkout, tmp_path: Path) -> None:
     places = choose.places()
     assert places.home == tmp_path / "home"
     assert places.models == Path("~/models").expanduser()
+
+
+@pytest.mark.parametrize(
+    "slip",
+    ["MODLE=x\n", "PORT=1\n", "no assignment\n", 'HF_TOKEN="open\n', "VLLM_API_KEY=\u2603\n",
+     "PORT=8000\nPORT=8001\n"],
+)  # fmt: skip
+def test_a_slip_in_the_shared_file_keeps_no_server_alive(
+    here: Checkout, where: Paths, slip: str
+) -> None:
+    here.secrets(f"{slip}LIFECYCLE_HOME=home\n")
+    assert choose.places().home == where.home
+    where.run("4090").mkdir(parents=True)
+    assert choose.to_stop("", where) == ["4090", "cpu"]
+    assert choose.to_stop("4090", where) == ["4090"]
+    assert choose.to_stop("cuda", where) == ["4090"]
+    assert choose.to_stop("cpu", where) == ["cpu"]
+    with pytest.raises(ConfigError):
+        choose.to_start("4090")
+
+
+def test_bytes_that_are_no_text_keep_no_server_alive(here: Checkout, where: Paths) -> None:
+    here.secrets(b"\xffMODEL=\xff\nLIFECYCLE_HOME=home\n")
+    assert choose.places().home == where.home
+
+
+def test_a_models_folder_that_cannot_be_used_keeps_no_server_alive(here: Checkout) -> None:
+    here.secrets("LIFECYCLE_HOME=home\nMODELS_DIR=C:\\models\n")
+    assert choose.places_to_stop().home == here.paths.home
+    with pytest.raises(ConfigError, match=r"^\.env:2: MODELS_DIR="):
+        choose.places()
+
+
+def test_a_home_that_cannot_be_used_is_told_with_its_line(here: Checkout) -> None:
+    here.secrets("MODLE=x\nLIFECYCLE_HOME=C:\\data\n")
+    with pytest.raises(ConfigError, match=r"^\.env:2: LIFECYCLE_HOME=C:\\data: is a path of Win"):
+        choose.places()

@@ -131,7 +131,7 @@ def test_up_in_an_unknown_runtime_exits_2(capsys: Captured) -> None:
     with pytest.raises(Exit) as caught:
         server.up(Context(), runtime="podman")
     assert caught.value.code == 2
-    assert "RUNTIME=podman from --runtime" in capsys.readouterr().err
+    assert "--runtime podman: must be one of" in capsys.readouterr().err
 
 
 def test_a_bad_value_of_the_process_exits_2(

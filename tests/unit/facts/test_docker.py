@@ -282,6 +282,9 @@ class Client:
     def images(self) -> list[dict[str, Any]]:
         return [{"RepoTags": ["a:1"], "RepoDigests": None}, {"RepoTags": None}]
 
+    def version(self) -> dict[str, Any]:
+        return {"Components": [{"Name": "Engine", "Details": {"KernelVersion": "my-kernel"}}]}
+
     def close(self) -> None:
         pass
 
@@ -292,6 +295,8 @@ def test_only_what_is_read_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     said = engine.about()
     assert "secret" not in json.dumps(said)
     assert "my-laptop" not in json.dumps(said)
+    assert "my-kernel" not in json.dumps(said)
+    assert said["components"] == ["Engine"]
     assert facts.parse(said).runtimes == {"nvidia", "runc"}
     assert facts.parse(said).images == {"a:1"}
 
@@ -326,3 +331,71 @@ def test_a_command_line_that_hangs_tells_nothing_about_what_is_installed() -> No
     late = Output(124, "", "docker: no answer in 1.3 s")
     seen = facts.look(Replay({"run: docker --version": late}))
     assert seen == Docker(hung=True, problem="docker: no answer in 1.3 s")
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("2.40.3\n", "2.40.3"),
+        ("v2.40.3", "2.40.3"),
+        ("WARNING: Error loading config file: permission denied\n2.37.1+ds1-0ubuntu2~24.04.1\n",
+         "2.37.1+ds1-0ubuntu2~24.04.1"),
+        ("docker-compose version 1.29.2, build 5becea4c", ""),
+        ("unknown command: docker compose", ""),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_the_version_of_compose_beside_warnings(text: str, version: str) -> None:
+    assert facts.compose_version(text) == version
+
+
+@pytest.mark.parametrize("answer", [None, [], {"Components": None}, {"Components": [None]}, {}])
+def test_an_engine_that_does_not_tell_its_parts_is_asked_no_more(
+    monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    monkeypatch.setattr(docker, "from_env", Client)
+    monkeypatch.setattr(Client, "version", lambda _: answer)
+    monkeypatch.setenv("DOCKER_HOST", SOCKET)
+    assert engine.about()["components"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "selinux", "rootless", "remapped"),
+    [
+        (["name=seccomp,profile=builtin", "name=selinux", "name=cgroupns"], True, False, False),
+        (["name=rootless", "name=selinux"], True, True, False),
+        (["name=apparmor", "name=userns"], False, False, True),
+        (["name=rootless", "name=userns"], False, True, False),
+        (["name=seccomp,profile=selinux"], False, False, False),
+        (["seccomp"], False, False, False),
+        (None, False, False, False),
+    ],
+)
+def test_what_secures_its_containers(
+    options: object, *, selinux: bool, rootless: bool, remapped: bool
+) -> None:
+    seen = facts.parse({"address": SOCKET, "info": {**INFO, "SecurityOptions": options}})
+    assert (seen.selinux, seen.rootless, seen.remapped) == (selinux, rootless, remapped)
+
+
+@pytest.mark.parametrize(
+    ("address", "components", "podman"),
+    [
+        ("unix:///run/user/1000/podman/podman.sock", [], True),
+        ("unix:///run/podman/podman.sock", ["Podman Engine", "Conmon"], True),
+        ("unix:///var/run/docker.sock", ["Podman Engine", "Conmon", "OCI Runtime (crun)"], True),
+        ("unix:///var/run/docker.sock", ["Engine", "containerd", "runc", "docker-init"], False),
+        ("unix:///var/run/docker.sock", [], False),
+    ],
+)
+def test_podman_behind_dockers_command_is_known(
+    address: str, components: list[str], *, podman: bool
+) -> None:
+    said = {"address": address, "context": "default", "info": INFO, "components": components}
+    seen = facts.look(Replay({
+        "ask: docker.engine": Output(0, json.dumps({**said, "images": []})),
+        "run: docker --version": Output(0, "Docker version 28.2.2, build e6534b4"),
+        "run: docker compose version --short": Output(0, "2.37.1"),
+    }))  # fmt: skip
+    assert seen.foreign is podman
+    assert ("Podman answers in the place" in seen.problem) is podman

@@ -238,3 +238,44 @@ def test_the_stamp_is_read_from_our_home_and_replayed(
         assert found.verified == "driver 1, toolkit 2, engine 3"
     recorded = Replay({"ask: nvidia.verified": Output(0, '"driver 9"')})
     assert nvidia.look(recorded, LINUX, tmp_path).verified == "driver 9"
+
+
+HANDLE = "Unable to determine the device handle for GPU0000:0A:00.0: Unknown Error"
+INFOROM = "WARNING: infoROM is corrupted at gpu 0000:0B:00.0"
+LOST_ROWS = [
+    "[Unknown Error], [Unknown Error], [Unknown Error], [Unknown Error], [Unknown Error]",
+    "581.42, [Unknown Error], [Unknown Error], 8.9, NVIDIA GeForce RTX 4090",
+    "581.42, ERR!, ERR!, ERR!, ERR!",
+    "581.42, [GPU is lost], [GPU is lost], [GPU is lost], [GPU is lost]",
+    "581.42, [GPU requires reset], [N/A], 8.9, NVIDIA GeForce RTX 4090",
+]
+
+
+@pytest.mark.parametrize("code", [0, 1, 14, 15, 255])
+@pytest.mark.parametrize("other", [HANDLE, INFOROM, "a, b, c, d, e", *LOST_ROWS])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_card_that_answers_counts_whatever_else_is_said(
+    code: int, other: str, *, first: bool
+) -> None:
+    text = f"{other}\n{RTX_4090}" if first else f"{RTX_4090}{other}\n"
+    found = nvidia.look(wsl(smi=Output(code, text)), WSL)
+    assert [gpu.name for gpu in found.gpus] == ["NVIDIA GeForce RTX 4090"]
+    assert (found.smi, found.driver, found.problem) == (SMI, "581.42", "")
+    assert found.caution == other
+
+
+def test_a_complaint_beside_the_cards_is_a_caution_and_an_exit_code_alone_too() -> None:
+    assert nvidia.look(wsl(smi=Output(14, RTX_4090, f"{INFOROM}\n")), WSL).caution == INFOROM
+    silent = nvidia.look(wsl(smi=Output(14, RTX_4090)), WSL)
+    assert silent.caution == "nvidia-smi ended with exit code 14"
+    assert nvidia.look(wsl(), WSL).caution == ""
+
+
+@pytest.mark.parametrize("row", LOST_ROWS)
+def test_a_lost_card_alone_is_a_problem(row: str) -> None:
+    found = nvidia.look(wsl(smi=Output(15, row)), WSL)
+    assert (found.gpus, found.problem, found.caution) == ((), row, "")
+
+
+def test_versions_count_whatever_the_exit_code() -> None:
+    assert nvidia.look(wsl(versions=Output(14, f"{VERSIONS_WSL}{INFOROM}\n")), WSL).cuda == "13.0"

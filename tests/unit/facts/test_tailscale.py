@@ -182,3 +182,34 @@ def test_sizes_of_packets() -> None:
 def test_only_that_there_is_a_key_is_known() -> None:
     found = tailscale.look(Replay({"ask: tailscale.key": Output(0, "true")}), LINUX)
     assert found.key is True
+
+
+@pytest.mark.parametrize(
+    ("tailnet", "resolved"),
+    [
+        ({"MagicDNSEnabled": True}, True),
+        ({"MagicDNSEnabled": False}, False),
+        ({"MagicDNSEnabled": None}, True),
+        ({}, True),
+        (None, True),
+    ],
+)
+def test_a_name_is_found_unless_magicdns_is_off(tailnet: object, *, resolved: bool) -> None:
+    side = tailscale.parse(HERE, 0, json.dumps({**JOINED, "CurrentTailnet": tailnet}), "")
+    assert (side.name, side.resolved) == ("box.tail1a2b3c.ts.net", resolved)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Warning: client version != tailscaled server version\n{}",
+        "{}\n# Health check:\n#  - not connected\n",
+        "{}",
+    ],
+)
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_good_answer_counts_whatever_else_is_said(text: str, code: int) -> None:
+    side = tailscale.parse(
+        HERE, code, text.replace("{}", json.dumps(JOINED, indent=2)), "a warning"
+    )
+    assert (side.state, side.problem) == ("Running", "")

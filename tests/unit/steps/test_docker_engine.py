@@ -413,3 +413,29 @@ def test_an_engine_that_did_not_answer_in_time_is_not_installed_anew() -> None:
         for plan in (docker_engine.steps(hung, PATHS), docker_engine.setup(hung, PATHS, "")):
             assert not [step for step in plan if step.actions]
             assert missing(plan, hung) == {docker_engine.ANSWERS: late}
+
+
+@pytest.mark.parametrize(
+    ("context", "address", "way"),
+    [
+        ("", "unix:///run/user/1000/podman/podman.sock", "unset DOCKER_HOST"),
+        ("podman", "unix:///run/user/1000/podman/podman.sock", "docker context use default"),
+        ("default", SOCKET, "apt-get remove podman-docker"),
+    ],
+)
+def test_podman_in_the_engines_place_is_refused_with_the_way_back(
+    context: str, address: str, way: str
+) -> None:
+    podman = replace(
+        READY, compose="2.37.1", context=context, address=address, foreign=True,
+        problem="Podman answers in the place of the Docker Engine",
+    )  # fmt: skip
+    host = machine(podman)
+    (line,) = told(host).values()
+    assert line.state == findings.PERSON
+    assert "Podman answers" in line.detail
+    assert way in line.fix
+    assert "inv setup.docker" in line.fix
+    assert "--runtime venv" in line.fix
+    assert todo(host) == []
+    assert way in docker_engine.answers(host).fix

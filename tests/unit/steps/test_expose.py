@@ -354,3 +354,15 @@ def test_no_plan_resets_or_funnels() -> None:
             if isinstance(action, Command):
                 assert "reset" not in action.argv
                 assert "funnel" not in action.argv
+
+
+def test_a_name_that_leads_nowhere_is_told_before_anything_is_served() -> None:
+    side = replace(SIDE, operator="me", resolved=False, certificates=False, address="100.64.0.1")
+    why = left(host(side))["this machine has a name in the tailnet"]
+    assert f"{NAME} leads nowhere: MagicDNS is off" in why
+    assert "no HTTPS certificates" in why
+    assert "100.64.0.1" in why
+    step = next(one for one in expose.steps(host(side), PATHS, WANTED) if "a name" in one.name)
+    assert step.actions == ()
+    assert "https://login.tailscale.com/admin/dns" in step.fix
+    assert "GATEWAY_BIND=tailnet" in step.fix

@@ -101,7 +101,7 @@ def test_a_length_that_somebody_chose_stays() -> None:
     assert fit.with_length(wanted, None) is wanted
 
 
-def test_the_largest_card_counts_unless_devices_name_one() -> None:
+def test_the_newest_card_counts_unless_devices_name_one() -> None:
     both = machine(RTX_3060, RTX_4090)
     assert fit.card(CUDA, both) == fit.card(CUDA, machine(RTX_4090))
     small = fit.card(with_(DEVICES="0"), both)

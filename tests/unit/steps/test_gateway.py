@@ -77,6 +77,21 @@ def test_a_program_that_is_not_complete_is_missing() -> None:
         (Docker(engine="29.0", compose="2.40", address=DOCKER_SOCKET), "not on this machine"),
         (Docker(engine="29.0", compose="2.40", address="ssh://box"), "the engine is elsewhere"),
         (
+            Docker(
+                engine="29.0", compose="2.40", address=DOCKER_SOCKET, security=frozenset({"userns"})
+            ),
+            "userns-remap",
+        ),
+        (
+            Docker(
+                engine="29.0",
+                compose="2.40",
+                address=DOCKER_SOCKET,
+                security=frozenset({"selinux"}),
+            ),
+            "SELinux",
+        ),
+        (
             Docker(engine="29.0", compose="2.40", address="unix:///run/user/1000/docker.sock"),
             "a network of its own",
         ),

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from lifecycle.backend import Backend, Setting
+from lifecycle.backend import Backend
+from lifecycle.env_file import Setting
 from lifecycle.errors import ConfigError
 from lifecycle.host import GIB, Amd, Gpu, Host, Nvidia, Os
 from lifecycle.steps import known_issues, serve_arguments
@@ -162,10 +163,11 @@ def test_only_cards_of_the_architecture_count() -> None:
     # The server takes the newest card, unless it is told another one.
     assert known_issues.archs(CUDA, nvidia(TURING, ADA)) == {"8.9"}
     assert known_issues.archs(backend(GPU="cuda", DEVICES="0"), nvidia(TURING, ADA)) == {"7.5"}
-    assert known_issues.archs(backend(GPU="cuda", DEVICES="0,1"), nvidia(TURING, ADA)) == {
-        "7.5",
-        "8.9",
-    }
+    # Of those that are named it takes the first ones.
+    both = backend(GPU="cuda", DEVICES="0,1")
+    assert known_issues.archs(both, nvidia(TURING, ADA)) == {"7.5"}
+    sharing = backend(GPU="cuda", DEVICES="0,1", TENSOR_PARALLEL="2")
+    assert known_issues.archs(sharing, nvidia(TURING, ADA)) == {"7.5", "8.9"}
     assert known_issues.archs(CUDA, host()) == set()
 
 

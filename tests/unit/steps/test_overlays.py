@@ -1,13 +1,14 @@
 """Which compose files a server is made of, and what must be there for it."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 
 from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.errors import HostNotReady
-from lifecycle.host import Host
+from lifecycle.host import Disk, Host, Weights
 from lifecycle.step import PullImage
 from lifecycle.steps import docker, overlays, serve_arguments
 from tests.unit import golden
@@ -152,3 +153,59 @@ def test_a_card_that_no_image_has_kernels_for_is_refused_first() -> None:
     name, why, _ = first_missing(ROCM, on)
     assert name == "there is an AMD card that vLLM runs on"
     assert "no kernels for gfx1102" in why
+
+
+def on_selinux(root: str, models: str = "/data/models") -> Host:
+    _, on = SERVERS["native-4090-selinux"]
+    disks = {"models": Disk(Path(models)), "home": Disk(Path("/data"))}
+    return dataclasses.replace(on, weights=Weights(Path(root), Path(root)), disks=disks)
+
+
+@pytest.mark.parametrize(
+    ("root", "models", "ours"),
+    [
+        ("/data/models/hub/models--a--b", "/data/models", True),
+        ("/mnt/disk/models/mine", "/mnt/disk/models", True),
+        ("/home/me/.cache/huggingface/hub/models--a--b", "/data/models", False),
+        ("/home/me/mine", "/data/models", False),
+        ("/home/me/mine", "/home/me", False),  # somebody made MODELS_DIR of a home
+        ("/srv/mine", "/srv", False),
+        ("/srv/mine", "/", False),
+        ("/", "/data/models", False),
+    ],
+)
+def test_only_our_own_folders_get_a_label(root: str, models: str, *, ours: bool) -> None:
+    on = on_selinux(root, models)
+    cpu = backend(RUNTIME="docker")
+    named = overlays.files(cpu, on)
+    assert "selinux.yml" in named
+    assert ("selinux-model.yml" in named) is ours
+    # What may not be labelled is opened without labels, and why is said.
+    assert ("selinux-unlabelled.yml" in named) is not ours
+    (note,) = overlays.notes(cpu, on)
+    assert ("label:disable" in note) is not ours
+    assert "not run by us" in note
+
+
+def test_a_card_and_a_persons_template_take_the_labels_off() -> None:
+    on = on_selinux("/data/models/mine")
+    template = backend(RUNTIME="docker", CHAT_TEMPLATE="/home/me/mine.jinja")
+    for wanted, why in ((CUDA, "nodes of graphics cards"), (template, "chat template")):
+        assert "selinux-unlabelled.yml" in overlays.files(wanted, on)
+        assert why in overlays.unlabelled(wanted, on)
+
+
+def test_who_the_server_is_inside() -> None:
+    def user(name: str) -> str:
+        return docker.environment(SERVERS[name][0], PATHS, SERVERS[name][1])["RUN_AS"]
+
+    assert user("native-4090") == "1000:1000"
+    assert user("native-4090-rootless") == "0:0"
+    assert user("native-4090-userns") == "1000:1000"
+    for name in ("rootless", "userns"):
+        wanted, on = SERVERS[f"native-4090-{name}"]
+        assert any("not run by us on such an engine" in note for note in docker.notes(wanted, on))
+    wanted, on = SERVERS["native-4090"]
+    assert overlays.notes(wanted, on) == []
+    podman = dataclasses.replace(on, docker=dataclasses.replace(on.docker, foreign=True))
+    assert "Podman" in overlays.notes(wanted, podman)[0]
