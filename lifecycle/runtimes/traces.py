@@ -71,7 +71,7 @@ def owner(started: Launch, paths: Paths, fingerprint: str) -> str:
     """
     if started.checkout == str(paths.root) or not started.runtime:
         return ""
-    same_key = started.settings.get("VLLM_API_KEY", "") == fingerprint
+    same_key = started.settings.get("VLLM_API_KEY", fingerprint) == fingerprint
     if same_key and (not started.checkout or gone(started.checkout)):
         return ""
     return started.checkout or UNKNOWN
@@ -82,6 +82,8 @@ UNKNOWN = "unknown (an earlier version started it, with a different key)"
 
 def gone(checkout: str) -> bool:
     """Whether there is no checkout any more where one was. One we may not look into is there."""
+    if checkout == UNKNOWN:
+        return False
     try:
         (Path(checkout) / "tasks.py").lstat()
     except (FileNotFoundError, NotADirectoryError):

@@ -113,6 +113,7 @@ def down(backend: str, paths: Paths, shell: Shell, patience: Patience) -> None:
     try:
         drain.begin(started, patience)
     except KeyboardInterrupt:
+        patience.tell("not waiting any longer: what is in flight is cut off")
         patience = replace(patience, now=True)
     limit = drain.limit(started)
     # Without such a limit it ends at once by itself, or has something to let go of.
