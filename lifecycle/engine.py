@@ -4,8 +4,8 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from http.client import HTTPException
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import docker
 from docker.context import ContextAPI
 from docker.context.config import get_current_context_name
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, NotFound
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3.exceptions import HTTPError
@@ -31,13 +31,31 @@ SILENCE = 900
 unpacks (moby/moby#47108), and the largest layer of an image with CUDA or ROCm has several GiB."""
 WAITS = (2, 5, 10)
 """Seconds before the further attempts at a pull."""
+PROJECT = "com.docker.compose.project"
+"""The label by which Compose knows its containers."""
 TOLD = ("ServerVersion", "OperatingSystem", "DockerRootDir", "SecurityOptions", "CDISpecDirs",
         "DiscoveredDevices")  # fmt: skip
 
 
+class EngineSilent(HostNotReady):
+    """The engine does not answer: nobody can tell what there is of containers."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            "the Docker Engine does not answer",
+            why=_plain(error),
+            fix="Start it (inv doctor tells its state), then run the same again.",
+        )
+
+
 @dataclass(frozen=True)
 class Container:
-    """One container of a compose project; `since` in seconds since the epoch."""
+    """One container; `since` in seconds since the epoch.
+
+    Args:
+        labels: as they were given to it.
+        sources: folders of this machine that it was given, by their places inside.
+    """
 
     name: str
     state: str
@@ -46,6 +64,13 @@ class Container:
     restarts: int
     exit_code: int
     out_of_memory: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def project(self) -> str:
+        """The compose project that it belongs to."""
+        return self.labels.get(PROJECT, "")
 
 
 def about(limit: int = LIMIT) -> dict[str, Any]:
@@ -109,16 +134,60 @@ def _failure(error: BaseException) -> str:
     return named or ("ETIMEDOUT" if "timed out" in str(error) else "")
 
 
-def container(project: str) -> Container | None:
-    """The container of a compose project; None when there is none."""
+def containers(*labels: str) -> list[Container]:
+    """The containers with all of these labels, running or not.
+
+    Args:
+        labels: `name=value`, or a name alone.
+
+    Raises:
+        EngineSilent: which is not the same as none.
+    """
     try:
         with contextlib.closing(docker.from_env(timeout=LIMIT)) as client:
-            label = f"com.docker.compose.project={project}"
-            found = client.api.containers(all=True, filters={"label": label})
-            if not found:
-                return None
-            details: dict[str, Any] = client.api.inspect_container(found[0]["Id"])
-    except DockerException:
+            found = client.api.containers(all=True, filters={"label": list(labels)})
+            return [
+                told for one in found if (told := _inspected(client, str(one["Id"]))) is not None
+            ]
+    except (DockerException, OSError) as error:
+        raise EngineSilent(error) from None
+
+
+def publisher(port: int) -> Container | None:
+    """The container that a port of this machine leads to; None when there is none or no answer."""
+    try:
+        with contextlib.closing(docker.from_env(timeout=LIMIT)) as client:
+            found = client.api.containers(filters={"publish": str(port)})
+            return _inspected(client, str(found[0]["Id"])) if found else None
+    except (DockerException, OSError):
+        return None
+
+
+def container(project: str) -> Container | None:
+    """The container of a compose project; None when there is none, or no answer."""
+    try:
+        return next(iter(containers(f"{PROJECT}={project}")), None)
+    except EngineSilent:
+        return None
+
+
+def stop(name: str, seconds: int) -> None:
+    """Tell a container to end, and end it after so many seconds; returns when it has ended.
+
+    Never raises: whoever wants to know whether it ended looks for it.
+    """
+    with (
+        contextlib.suppress(DockerException, OSError),
+        contextlib.closing(docker.from_env(timeout=seconds + LIMIT)) as client,
+    ):
+        client.api.stop(name, timeout=seconds)
+
+
+def _inspected(client: docker.DockerClient, number: str) -> Container | None:
+    """None when it went away in between."""
+    try:
+        details: dict[str, Any] = client.api.inspect_container(number)
+    except NotFound:
         return None
     state = details["State"]
     return Container(
@@ -129,6 +198,8 @@ def container(project: str) -> Container | None:
         restarts=int(details["RestartCount"]),
         exit_code=int(state["ExitCode"]),
         out_of_memory=bool(state.get("OOMKilled")),
+        labels=dict(details["Config"].get("Labels") or {}),
+        sources={str(one["Destination"]): str(one["Source"]) for one in details["Mounts"]},
     )
 
 

@@ -11,6 +11,7 @@ from lifecycle.host import Host, Sanity
 from lifecycle.layers import Pull
 from lifecycle.paths import Paths
 from lifecycle.runtimes import known_answers, ready, runtime
+from lifecycle.runtimes.drain import Patience
 from lifecycle.shell import Shell
 from lifecycle.step import (
     Action,
@@ -131,8 +132,9 @@ class Runner:
 
                 show, tell = self._display.fetching, self._display.tell
                 seed.bring(self._hub(), (repo, revision), self._paths, show, tell)
-            case StopServer(backend, name):
-                runtime(name).down(backend, self._paths, self._shell)
+            case StopServer(backend, name, now):
+                patience = Patience(now=now, tell=self._display.tell)
+                runtime(name).down(backend, self._paths, self._shell, patience)
             case AwaitReady():
                 self._await(action)
             case CheckAnswers():
@@ -189,5 +191,6 @@ class Runner:
             ready.wait(action, self._paths, self._display.progress)
         except ServerDied:
             # A server that dies at every start must not be started again for ever.
-            runtime(action.runtime).down(action.backend, self._paths, self._shell)
+            gone = Patience(now=True)
+            runtime(action.runtime).down(action.backend, self._paths, self._shell, gone)
             raise

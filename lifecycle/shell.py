@@ -38,6 +38,10 @@ def nothing(_: str) -> None:
     """Ignore a line of progress."""
 
 
+class Busy(Exception):
+    """Another process holds a lock."""
+
+
 class Shell:
     """Runs programs and writes files, or only says what it would do.
 
@@ -196,8 +200,17 @@ class Shell:
             target.path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
-    def lock(self, path: Path, on_wait: Callable[[str], None]) -> Iterator[None]:
-        """Hold a lock that dies with this process; says so once if somebody else has it."""
+    def lock(
+        self, path: Path, on_wait: Callable[[str], None], limit: float | None = None
+    ) -> Iterator[None]:
+        """Hold a lock that dies with this process; says so once if somebody else has it.
+
+        Args:
+            limit: seconds to wait; unset: as long as it takes.
+
+        Raises:
+            Busy: somebody else has it still.
+        """
         if self.dry:
             yield
             return
@@ -208,8 +221,13 @@ class Shell:
         try:
             held.acquire(timeout=0.05)
         except Timeout:
-            on_wait(f"another inv is at work here ({path.name}); waiting for it")
-            held.acquire()
+            if limit == 0:
+                raise Busy(path) from None
+            on_wait(f"{holder(path)} is at work here ({path.name}); waiting for it")
+            try:
+                held.acquire(timeout=-1 if limit is None else limit)
+            except Timeout:
+                raise Busy(path) from None
         try:
             yield
         finally:
@@ -219,6 +237,25 @@ class Shell:
         if self.dry:
             self.say(change)
         return self.dry
+
+
+def holder(lock: Path) -> str:
+    """Who holds a lock of ours, e.g. `inv up (pid 42)`; "another inv" when nobody tells."""
+    with contextlib.suppress(OSError):
+        inode = f":{lock.stat().st_ino}"
+        for line in Path("/proc/locks").read_text().splitlines():
+            words = line.split()
+            # `1: FLOCK ADVISORY WRITE 42 fd:00:1234 0 EOF`; of those that wait the second is `->`.
+            if words[1] == "FLOCK" and words[5].endswith(inode):
+                raw = Path(f"/proc/{words[4]}/cmdline").read_bytes()
+                return f"{_task(decoded(raw.replace(bytes(1), b' ')).split())} (pid {words[4]})"
+    return "another inv"
+
+
+def _task(words: list[str]) -> str:
+    """The task of Invoke that a command line names: `inv up`."""
+    plain = (word for word in words[1:] if not word.startswith("-") and "/" not in word)
+    return f"inv {next((word for word in plain if word not in ('utf8', 'invoke')), '')}".rstrip()
 
 
 def _mode(path: Path) -> int:

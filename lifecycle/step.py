@@ -154,14 +154,20 @@ class SeedModel:
 
 @dataclass(frozen=True)
 class StopServer:
-    """A server of ours that must go before another can take its place."""
+    """A server of ours that must go before another can take its place.
+
+    Args:
+        now: do not wait for requests in flight.
+    """
 
     backend: str
     runtime: str
+    now: bool = False
 
     def __str__(self) -> str:
         """What `--dry` shows."""
-        return f"stop the {self.runtime} server of backend {self.backend}"
+        at_once = ", without waiting for requests in flight" if self.now else ""
+        return f"stop the {self.runtime} server of backend {self.backend}{at_once}"
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,11 @@
 https://supervisord.org/api.html
 """
 
+import contextlib
 import http.client
+import os
 import xmlrpc.client
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +38,8 @@ def ask(socket: Path, program: str = PROGRAM) -> Supervised:
     if not socket.exists():
         return Supervised()
     try:
-        info = _proxy(socket).supervisor.getProcessInfo(program)
+        with _proxy(socket) as proxy:
+            info = proxy.supervisor.getProcessInfo(program)
     except SILENT:
         return Supervised()
     assert isinstance(info, dict)  # noqa: S101 - XML-RPC is untyped; for mypy
@@ -47,16 +51,17 @@ def ask(socket: Path, program: str = PROGRAM) -> Supervised:
     )
 
 
-def shut_down(socket: Path) -> None:
-    """Ask supervisord to stop its server and end; silent when it is gone already."""
-    try:
-        _proxy(socket).supervisor.shutdown()
-    except SILENT:
-        return
-
-
-def _proxy(socket: Path) -> xmlrpc.client.ServerProxy:
+@contextlib.contextmanager
+def _proxy(socket: Path) -> Iterator[xmlrpc.client.ServerProxy]:
+    """The way to a socket, however long its path is: the kernel takes 107 characters at most
+    (https://man7.org/linux/man-pages/man7/unix.7.html), so the folder is named by a descriptor.
+    """
     from supervisor.xmlrpc import SupervisorTransport
 
-    transport = SupervisorTransport(None, None, serverurl=f"unix://{socket}")
-    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+    folder = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        place = f"unix:///proc/self/fd/{folder}/{socket.name}"
+        transport = SupervisorTransport(None, None, serverurl=place)
+        yield xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+    finally:
+        os.close(folder)

@@ -11,7 +11,7 @@ from lifecycle.keys import GPUS, KEYS
 from lifecycle.machine import Here, Machine
 from lifecycle.paths import ROOT, Paths, paths
 from lifecycle.shell import Shell
-from lifecycle.steps import amd, nvidia
+from lifecycle.steps import amd, nvidia, ownership
 
 
 def places() -> Paths:
@@ -138,13 +138,20 @@ def running(gpu: str, where: Paths) -> Backend:
     """
     if gpu != "auto":
         return to_start(gpu)[0]
-    alive = [one for one, server in states(readable(), where) if server.alive]
+    seen = states(readable(), where)
+    alive = [one for one, server in seen if server.alive]
     if len(alive) == 1:
         return alive[0]
     if alive:
         raise HostNotReady(
             f"several servers run: {', '.join(one.name for one in alive)}", fix="Add --gpu <name>."
         )
+    for one, server in seen:
+        if server.phase == "unknown":
+            raise HostNotReady(
+                f"whether the server of {one.name} runs is unknown", why=server.detail,
+                fix="inv doctor tells more.",
+            )  # fmt: skip
     raise HostNotReady("no server runs", fix="Start one: inv up")
 
 
@@ -152,11 +159,13 @@ def ready(gpu: str, where: Paths) -> tuple[Backend, Server]:
     """The backend whose server is to be asked something.
 
     Raises:
-        HostNotReady: as `running`.
+        HostNotReady: as `running`; or the server is another checkout's and has a different key.
         ServerUnhealthy: its server is not ready.
     """
     backend = running(gpu, where)
     ((_, server),) = states([backend], where)
+    if server.owner and not ownership.shared(backend, server):
+        raise ownership.refusal(backend, server)
     if server.phase != "ready":
         raise ServerUnhealthy(
             f"the server of {backend.name} is not ready (phase: {server.phase})",

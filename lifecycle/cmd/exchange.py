@@ -1,4 +1,4 @@
-"""One model in the place of another: prepare, drain, stop, start; or back to the old one.
+"""One model in the place of another: prepare, stop, start; or back to the old one.
 
 Nothing is stopped before the new model is there and sound, and nothing is written down before it
 has answered: until then `env/local/<name>.env` names the old one, and the new one runs from what is
@@ -39,10 +39,12 @@ class Way:
     Args:
         patient: let requests in flight finish first.
         force: also a model that does not fit by our reckoning.
+        take_over: also in the place of a server that another checkout started.
     """
 
     patient: bool = True
     force: bool = False
+    take_over: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,12 @@ class Exchange:
         """
         from lifecycle import report
         from lifecycle.cmd import start
-        from lifecycle.steps import serve
 
         candidate, host = self._prepared(made)
-        if self.way.patient and serve.not_as_wanted(host, serve.launched(candidate, host)):
-            self._drain()
         before = self._override.read_text() if self._override.is_file() else ""
         began = time.monotonic()
         try:
-            worked = start.start(candidate, self.where, self.here, host)
+            worked = start.start(candidate, self.where, self.here, host, now=not self.way.patient)
             took = time.monotonic() - began
             self._write(self.chosen)
         except BaseException as error:
@@ -129,27 +128,6 @@ class Exchange:
             self._tell_untouched()
             raise Exit(code=error.exit_code) from None
 
-    def _drain(self) -> None:
-        from lifecycle import report
-        from lifecycle.runtimes import drain
-
-        if self.runs.phase != "ready":
-            return
-        limit = f"{drain.LIMIT:.0f} s"
-        if self.here.shell.dry:
-            self.here.shell.say(f"let requests in flight finish, for {limit} at most")
-            return
-        left = drain.wait(
-            self._old_url,
-            lambda count: report.note(
-                f"waiting for {_requests(count)} in flight, {limit} at most (--now does not)"
-            ),
-        )
-        if left is None:
-            report.note("the server does not tell how many requests it has; not waiting for them")
-        elif left:
-            report.note(f"{_requests(left)} not done after {limit}: cut off")
-
     def _write(self, text: str | None) -> None:
         """Make the override say this: all of it, or what it said before."""
         from lifecycle.step import Remove, WriteFile
@@ -164,6 +142,8 @@ class Exchange:
 
         Returns for what is a bug of ours or the disk's business: the caller passes it on.
         """
+        from lifecycle.runtimes import launch
+
         try:
             if self.chosen is not None:
                 self._write(before)
@@ -174,7 +154,8 @@ class Exchange:
                 self._stop()
                 self._keep_log(error)
                 _say(error)
-                self._start_old()
+                if launch.STOPPED not in getattr(error, "why", ""):
+                    self._start_old()
         except KeyboardInterrupt:
             raise Exit(
                 f"\nInterrupted again. {self._old_name} is not back yet: "
@@ -199,10 +180,12 @@ class Exchange:
 
     def _stop(self) -> None:
         from lifecycle.runtimes import launch, runtime
+        from lifecycle.runtimes.drain import Patience
 
         name = self.candidate.name
         kind = launch.read(self.where.run(name)).runtime or self.candidate.runtime
-        runtime(kind).down(name, self.where, self.here.shell)
+        # What runs now has not answered, or is being interrupted.
+        runtime(kind).down(name, self.where, self.here.shell, Patience(now=True))
 
     def _keep_log(self, error: BaseException) -> None:
         """The log of a server that was started and failed; the error then names its new place."""
@@ -285,7 +268,3 @@ def _say(error: BaseException) -> None:
         report.failure(error)
     elif isinstance(error, KeyboardInterrupt):
         report.note("interrupted; going back (Ctrl-C once more leaves it half-way)")
-
-
-def _requests(count: int) -> str:
-    return "1 request" if count == 1 else f"{count} requests"

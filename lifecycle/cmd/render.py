@@ -90,6 +90,7 @@ def _rendered(gpu: str, machine: "Machine", shell: "Shell", *, elsewhere: bool) 
     from lifecycle import facts, tables
     from lifecycle.cmd import choose
     from lifecycle.host import Weights
+    from lifecycle.runtimes import compose
     from lifecycle.steps import cards, docker, serve
 
     where = choose.places()
@@ -106,7 +107,7 @@ def _rendered(gpu: str, machine: "Machine", shell: "Shell", *, elsewhere: bool) 
     left_open = {KEY, *([MODEL] if host.weights.root is None else [])}
     given |= {name: STAND_IN.format(name) for name in left_open}
     with tempfile.TemporaryDirectory() as folder:
-        merged = _merged(backend, host, given, Path(folder) / docker.ENVIRONMENT, shell)
+        merged = _merged(backend, host, given, Path(folder) / compose.ENVIRONMENT, shell)
     return _header(backend, host, cache) + opened(merged)
 
 
@@ -130,7 +131,7 @@ def _merged(
         )
     shell.write(WriteFile(names, docker.environment_file(backend, host)))
     files = docker.files(backend, choose.places(), host, names)
-    argv = compose.command(backend.name, *files, "config")
+    argv = compose.rendered(backend.name, *files, "config")
     done = shell.read(*argv, env=given, limit=LIMIT)
     if done.code:
         raise CommandFailed("Compose does not take these files", why=done.errors.strip())

@@ -13,8 +13,8 @@ from lifecycle.cmd.command import GPU_HELP, command, shell_for
 if TYPE_CHECKING:
     from lifecycle.backend import Backend
     from lifecycle.host import Server
+    from lifecycle.machine import Here
     from lifecycle.paths import Paths
-    from lifecycle.shell import Shell
 
 RUNTIME_HELP = "venv or docker; unset: RUNTIME= of the backend"
 
@@ -24,9 +24,16 @@ RUNTIME_HELP = "venv or docker; unset: RUNTIME= of the backend"
     "runtime": RUNTIME_HELP,
     "model": "the model to serve from now on, as inv switch does; unset: MODEL= of the backend",
     "force": "also a model that does not fit by our reckoning",
+    "take-over": "also in the place of a server that another checkout started",
 })  # fmt: skip
-def up(
-    context: Context, gpu: str = "auto", runtime: str = "", model: str = "", *, force: bool = False
+def up(  # noqa: PLR0913 - each is an option of the command
+    context: Context,
+    gpu: str = "auto",
+    runtime: str = "",
+    model: str = "",
+    *,
+    force: bool = False,
+    take_over: bool = False,
 ) -> None:
     """Start a server and wait until it answers; does only what is still to be done."""
     if model:
@@ -36,23 +43,35 @@ def up(
         backend = choose.to_start(gpu)[0]
         if runtime:
             backend = backend.with_setting("RUNTIME", runtime, "--runtime")
-        switch.to(context, model, backend, way=Way(force=force))
+        switch.to(context, model, backend, way=Way(force=force, take_over=take_over))
         return
-    _up(context, gpu, runtime, force=force)
+    _up(context, gpu, runtime, force=force, take_over=take_over)
 
 
-@command(help={"gpu": GPU_HELP + "; unset: all of this checkout"})
-def down(context: Context, gpu: str = "") -> None:
-    """Stop the server, and everything it started, within ten seconds."""
+@command(help={
+    "gpu": GPU_HELP + "; unset: all of this checkout",
+    "now": "do not wait for requests that are being answered",
+    "take-over": "also a server that another checkout started",
+})  # fmt: skip
+def down(context: Context, gpu: str = "", *, now: bool = False, take_over: bool = False) -> None:
+    """Stop the server and everything it started; requests in flight get DRAIN_SECONDS."""
     from lifecycle import report
-    from lifecycle.cmd import choose, gateway
+    from lifecycle.cmd import choose, gateway, stop
+    from lifecycle.runtimes.drain import Patience
 
     where, shell = choose.places_to_stop(), shell_for(context)
-    stopped = [name for name in choose.to_stop(gpu, where) if _stop(name, where, shell)]
-    if not shell.dry:
-        report.note(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
-        if stopped:
-            gateway.tell(where, shell)
+    patience = Patience(now=now, tell=report.note)
+    done = stop.every(choose.to_stop(gpu, where), where, shell, patience, take_over=take_over)
+    if shell.dry:
+        return
+    for name, owner in done.left.items():
+        report.note(f"left: {name}, of {owner} (with --take-over it is stopped, too)")
+    stopped = ", ".join(done.stopped)
+    if stopped or not done.failures:
+        report.note(f"stopped: {stopped}" if stopped else "nothing of this checkout was running")
+    if done.stopped:
+        gateway.tell(where, shell)
+    stop.fail(done.failures)
 
 
 @command(help={"gpu": GPU_HELP, "runtime": RUNTIME_HELP})
@@ -122,14 +141,21 @@ def _print(piece: bytes) -> None:
     sys.stdout.flush()
 
 
-def _up(
-    context: Context, gpu: str, runtime: str, *, again: bool = False, force: bool = False
+def _up(  # noqa: PLR0913 - those by name are options of the commands
+    context: Context,
+    gpu: str,
+    runtime: str,
+    *,
+    again: bool = False,
+    force: bool = False,
+    take_over: bool = False,
 ) -> None:
     from lifecycle import facts, report, tables
     from lifecycle.backend import LOCAL
     from lifecycle.cmd import choose, gateway, start
     from lifecycle.cmd.exchange import Exchange, Way
     from lifecycle.machine import Here
+    from lifecycle.steps import ownership
 
     where, shell = choose.places(), shell_for(context)
     here = Here(shell)
@@ -149,8 +175,12 @@ def _up(
             # Who edits MODEL= in the tracked file would else wonder why nothing happens.
             source = f"{LOCAL}/{backend.name}.env"
             report.note(f"MODEL={backend.model} was chosen by inv switch, in {source}")
-        backend, made = start.with_key(backend)
         runs = facts.server.look(backend, where)
+        shares = bool(runs.owner) and not (take_over or again) and _equal(backend, where, here)
+        if not shares:
+            start.refuse_strangers(backend, runs, take_over=take_over)
+        again = again or bool(runs.owner and take_over)
+        backend, made = start.with_key(backend)
         if runs.alive and runs.launch.settings.get("MODEL", backend.model) != backend.model:
             way = Way(force=force)
             worked = Exchange(backend, where, here, runs, way=way).perform(made)
@@ -161,26 +191,19 @@ def _up(
         return
     if worked:
         gateway.tell(where, shell)
+    elif shares:
+        report.note(f"{backend.name} runs as wanted already: {ownership.described(runs)}")
     else:
         report.note(f"{backend.name} runs as wanted; nothing to do")
     report.endpoint(backend)
 
 
-def _stop(backend: str, where: "Paths", shell: "Shell") -> bool:
-    """Stop one server in whatever runtime it was started; says whether there was one."""
-    from lifecycle import report
-    from lifecycle.runtimes import launch, runtime
-    from lifecycle.step import StopServer
+def _equal(backend: "Backend", where: "Paths", here: "Here") -> bool:
+    """Whether another checkout's server is what this one would start, its key included."""
+    from lifecycle import facts
+    from lifecycle.steps import serve
 
-    if not where.run(backend).is_dir():
-        return False
-    with shell.lock(where.run(backend) / "up.lock", report.note):
-        name = launch.read(where.run(backend)).runtime
-        if name and shell.dry:
-            shell.say(str(StopServer(backend, name)))
-        elif name:
-            runtime(name).down(backend, where, shell)
-    return bool(name)
+    return serve.unchanged(backend, facts.gather(backend, where, here.again()))
 
 
 def _vram(rows: "list[tuple[Backend, Server]]") -> dict[str, tuple[int, int]]:
@@ -227,6 +250,8 @@ def _as_data(
         "answers": str(server.answers.sanity) if server.alive else None,
         "answers_detail": server.answers.reason,
         "detail": server.detail,
+        "checkout": server.launch.checkout or None,
+        "owner": server.owner or None,
         "log": server.log,
     }
     if verbose:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lifecycle.backend import Backend
-    from lifecycle.host import Host
+    from lifecycle.host import Host, Server
     from lifecycle.machine import Here
     from lifecycle.paths import Paths
     from lifecycle.runner import Runner
@@ -69,8 +69,30 @@ def prepare(  # noqa: PLR0913 - two by name
     return host if seen_as_is else facts.gather(backend, where, here.again()), worked
 
 
-def start(
-    backend: "Backend", where: "Paths", here: "Here", host: "Host", *, again: bool = False
+def refuse_strangers(backend: "Backend", runs: "Server", *, take_over: bool = False) -> None:
+    """Leave what another checkout started alone, unless to take it over was asked for.
+
+    Raises:
+        HostNotReady: and says whose it is, and what can be done.
+    """
+    from lifecycle import report
+    from lifecycle.steps import ownership
+
+    if not runs.owner:
+        return
+    if not take_over:
+        raise ownership.refusal(backend, runs)
+    report.note(f"taking over the server of {backend.name}: {ownership.described(runs)}")
+
+
+def start(  # noqa: PLR0913 - two by name
+    backend: "Backend",
+    where: "Paths",
+    here: "Here",
+    host: "Host",
+    *,
+    again: bool = False,
+    now: bool = False,
 ) -> bool:
     """Stop what runs otherwise, start the server, wait until its answers are found sane; whether
     there was anything to do.
@@ -78,13 +100,14 @@ def start(
     Args:
         host: the machine after `prepare`.
         again: not the process that runs now, but a new one.
+        now: what runs is stopped without waiting for requests in flight.
     """
     from lifecycle import facts, report
     from lifecycle.cmd import measure
     from lifecycle.steps import answers, fit, serve
 
     planned = fit.plan(backend, host, measure.earlier(backend, where, host))
-    steps = serve.start(backend, where, host, again=again, planned=planned)
+    steps = serve.start(backend, where, host, again=again, now=now, planned=planned)
     if any(step.missing(host) for step in steps):
         for text in (*serve.notes(backend, host), *fit.notes(backend, planned)):
             report.note(text)

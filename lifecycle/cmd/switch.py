@@ -73,6 +73,8 @@ def to(
         candidate = choose.load(name, text)
         _refuse_in_vain(candidate)
         runs = facts.server.look(candidate, where)
+        way = way or Way()
+        start.refuse_strangers(candidate, runs, take_over=way.take_over)
         candidate = _in_runtime(candidate, backend, runs)
         is_so = runs.phase == "ready" and runs.launch.settings.get("MODEL") == wished
         same = text == wanted.overridden(name, where)
@@ -80,7 +82,7 @@ def to(
             report.note(f"{name} serves {wished} already, at {candidate.url}/v1; nothing to do")
             return
         candidate, made = start.with_key(candidate)
-        Exchange(candidate, where, Here(shell), runs, text, way or Way()).perform(made)
+        Exchange(candidate, where, Here(shell), runs, text, way).perform(made)
     if not shell.dry:
         gateway.tell(where, shell)
         report.endpoint(candidate)

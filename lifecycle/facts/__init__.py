@@ -130,7 +130,7 @@ def _of_backend(backend: Backend, paths: Paths, machine: Machine) -> Host:
         weights=machine.ask(f"weights.{name}", unknown, lambda: weights.look(backend, paths)),
         server=running,
         port_owner=machine.ask(
-            f"port.{name}", "", lambda: network.other_listener(backend, running)
+            f"port.{name}", "", lambda: network.other_listener(backend, running, paths)
         ),
     )
 

@@ -2,23 +2,54 @@
 
 import os
 from contextlib import suppress
+from pathlib import Path
 
 from lifecycle import backend as backends
 from lifecycle import processes
 from lifecycle.backend import Backend
 from lifecycle.errors import ConfigError
 from lifecycle.gateway import files, traefik
-from lifecycle.host import Server
+from lifecycle.host import DOCKER_SOCKET, Launch, Server
 from lifecycle.keys import KEYS
 from lifecycle.paths import Paths
 from lifecycle.runtimes import launch
 
 
-def other_listener(backend: Backend, server: Server) -> str:
+def other_listener(backend: Backend, server: Server, paths: Paths) -> str:
     """Who else listens on the backend's port; "" when it is free or our own server has it."""
-    if server.alive and server.launch.settings.get("PORT") == str(backend.port):
+    if server.alive and server.launch.settings.get("PORT", str(backend.port)) == str(backend.port):
         return ""
-    return processes.listener(backend.port)
+    pid = processes.listening(backend.port)
+    if pid is None:
+        return ""
+    folder = Path(processes.folder(pid)) if pid else Path()
+    if folder == Path(os.path.realpath(paths.run(backend.name))):
+        return ""  # what is left of our own: a start ends it first
+    return (
+        _server_of_ours(pid, folder) or _container(backend.port) or processes.listener(backend.port)
+    )
+
+
+def _server_of_ours(pid: int, folder: Path) -> str:
+    """A server that this program started, from whatever checkout and in whatever home."""
+    started = launch.parse(processes.variable(pid, launch.VARIABLE)) if pid else Launch()
+    if not started.runtime:
+        return ""
+    return f"the server of {folder.name} of the checkout {started.checkout} (state: {folder})"
+
+
+def _container(port: int) -> str:
+    """Docker's own program listens for a container, and is the wrong one to stop."""
+    if not os.path.exists(DOCKER_SOCKET.removeprefix("unix://")):  # noqa: PTH110
+        return ""
+    from lifecycle import engine
+    from lifecycle.runtimes import compose
+
+    found = engine.publisher(port)
+    if found is None:
+        return ""
+    checkout = found.labels.get(compose.CHECKOUT, "")
+    return f"the container {found.name}" + (f" of the checkout {checkout}" if checkout else "")
 
 
 def engines(paths: Paths) -> dict[int, str]:

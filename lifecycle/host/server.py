@@ -49,10 +49,15 @@ class Weights:
 
 @dataclass(frozen=True)
 class Launch:
-    """What a server was started with, kept beside it and compared on the next `up`."""
+    """What a server was started with: it carries that itself, and a copy is kept beside it.
+
+    Args:
+        checkout: the folder it was started from; "" when that was not written down.
+    """
 
     runtime: str = ""
     settings: dict[str, str] = field(default_factory=dict)
+    checkout: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,14 +65,17 @@ class Server:
     """A server of ours, alive or not.
 
     Args:
-        phase: stopped, start, load, warm-up, ready, failed, or unanswering.
+        phase: stopped, start, load, warm-up, ready, failed, unanswering, or unknown: whoever
+            could tell does not answer.
         pid: the process that holds the port; 0 in a container we cannot look into.
         since: start of the present process, seconds since the epoch.
         restarts: how often the supervisor brought it back.
         memory: bytes of RAM of all its processes.
         models: names that /v1/models lists.
-        detail: the last thing its log said about its progress or its death.
+        detail: the last thing its log said about its progress or its death; why it is unknown.
         answers: what the last check of this start's answers concluded.
+        owner: the checkout it belongs to, when that is not this one.
+        owner_gone: there is no such checkout any more.
     """
 
     phase: str = "stopped"
@@ -80,8 +88,10 @@ class Server:
     detail: str = ""
     log: str = ""
     answers: Answers = NOT_CHECKED
+    owner: str = ""
+    owner_gone: bool = False
 
     @property
     def alive(self) -> bool:
-        """Whether a process or container exists, ready or not."""
-        return self.phase not in {"stopped", "failed"}
+        """Whether a process or container is known to exist, ready or not."""
+        return self.phase not in {"stopped", "failed", "unknown"}

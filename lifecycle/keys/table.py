@@ -233,6 +233,15 @@ TABLE = (
         restart=False,  # shapes only the wait
     ),
     Key(
+        "DRAIN_SECONDS",
+        "Seconds that requests in flight get to finish when the server is stopped: by `inv down`, "
+        "`restart` and `switch`, by Docker, and when the machine shuts down. New requests are "
+        "refused meanwhile. 0 cuts them off at once.",
+        whole_number(0, 3600),
+        also=("--shutdown-timeout",),
+        default="30",
+    ),
+    Key(
         "VLLM_API_KEY",
         "The key clients send. Made by the first `inv up`.",
         header_secret,

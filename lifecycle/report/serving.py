@@ -15,7 +15,9 @@ from lifecycle.measured import Measured, Planned
 from lifecycle.report.answers import COLOURS as SANITY_COLOURS
 from lifecycle.report.terminal import duration, gib, line, out
 
-COLOURS = {"ready": "green", "failed": "red", "unanswering": "red", "stopped": "dim"}
+COLOURS = {
+    "ready": "green", "failed": "red", "unanswering": "red", "unknown": "red", "stopped": "dim",
+}  # fmt: skip
 
 
 def endpoint(backend: Backend) -> None:
@@ -84,6 +86,9 @@ def servers(
         table.add_row(*cells)
     out.print(table)
     for backend, server in rows:
+        if server.owner:
+            text = f"{backend.name} belongs to the checkout {server.owner}"
+            out.print(f"\n{escape(text)}; to replace it: inv up --take-over", soft_wrap=True)
         if server.answers.reason:
             out.print(
                 f"\n{backend.name}: answers are {server.answers.sanity}: "
@@ -92,7 +97,8 @@ def servers(
             )
         if server.detail:
             out.print(f"\n{backend.name}: {escape(server.detail)}", soft_wrap=True)
-            out.print(f"[dim]log: {escape(server.log)}[/]", soft_wrap=True)
+            if server.log:
+                out.print(f"[dim]log: {escape(server.log)}[/]", soft_wrap=True)
 
 
 def _vram(card: tuple[int, int] | None) -> str:
@@ -103,7 +109,8 @@ def _cells(backend: Backend, server: Server) -> list[str]:
     phase = f"[{COLOURS.get(server.phase, 'yellow')}]{server.phase}[/]"
     again = f" ({server.restarts}x)" if server.restarts else ""
     runtime = server.launch.runtime or backend.runtime
-    known = [escape(", ".join(server.models) or backend.served_name), f"127.0.0.1:{backend.port}"]
+    port = server.launch.settings.get("PORT", backend.port) if server.owner else backend.port
+    known = [escape(", ".join(server.models) or backend.served_name), f"127.0.0.1:{port}"]
     if not server.alive:
         return [backend.name, phase, *known, runtime, "", "", "", ""]
     memory = f"{server.memory / GIB:.1f} GiB" if server.memory else ""

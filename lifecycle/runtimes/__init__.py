@@ -5,6 +5,7 @@ from typing import Protocol
 from lifecycle.backend import Backend
 from lifecycle.host import Launch, Server
 from lifecycle.paths import Paths
+from lifecycle.runtimes.drain import Patience
 from lifecycle.shell import Shell
 
 
@@ -26,8 +27,21 @@ class Runtime(Protocol):
     def follow(self, backend: str, paths: Paths, lines: int, *, on: bool) -> tuple[str, ...]:
         """The command that prints the log, and goes on printing it when `on`."""
 
-    def down(self, backend: str, paths: Paths, shell: Shell) -> None:
-        """Stop it and everything it started, within 10 s; nothing to stop is fine."""
+    def carried(self, backend: str, paths: Paths) -> Launch | None:
+        """What a server that is there carries of its start, be it empty; None without one.
+
+        Raises:
+            EngineSilent: nobody can tell.
+        """
+
+    def down(self, backend: str, paths: Paths, shell: Shell, patience: Patience) -> None:
+        """Stop it and everything it started; nothing to stop is fine.
+
+        What is noted of it goes last, when it is sure that nothing runs.
+
+        Raises:
+            LifecycleError: something runs on, or nobody can tell; the notes stay.
+        """
 
 
 def runtime(name: str) -> Runtime:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from lifecycle import engine, supervisord
 from lifecycle.runtimes import compose, venv
+from lifecycle.runtimes.drain import Patience
 from lifecycle.shell import Shell
 from lifecycle.step import Command, Remove, WriteFile
 
@@ -70,7 +71,7 @@ def stop(folder: Path, shell: Shell) -> None:
         _keep_log(folder, shell)
         shell.run(Command(compose.of(project(folder), "down", "--timeout", "8"), limit=60))
     else:
-        venv.stop(folder, shell)
+        venv.stop(folder, shell, 0, Patience())
     shell.remove(Remove(folder / STARTED))
 
 

@@ -1,4 +1,6 @@
-"""What a server was started with, kept beside it: `up` compares, `down` knows the runtime."""
+"""What a server was started with. It carries that itself, in its environment or its container's
+label; a copy lies beside it: `up` compares, `down` knows the runtime. No secret is in it.
+"""
 
 import hashlib
 import json
@@ -11,24 +13,49 @@ from lifecycle.host import Launch
 from lifecycle.keys import SHAPING
 
 FILE = "launch.json"
+STOPPED = "it was stopped meanwhile (inv down)"
+"""Why a start ended of which the copy is gone."""
+VARIABLE = "LIFECYCLE_LAUNCH"
+"""What a process carries it in. (vLLM warns of unknown variables that begin with VLLM_.)"""
 
 
 def read(run: Path) -> Launch:
-    """The last launch; an empty one when there is none that can be read."""
+    """The last launch by the copy; an empty one when there is none that can be read."""
     try:
-        kept = json.loads((run / FILE).read_text())
-        return Launch(runtime=str(kept["runtime"]), settings=_texts(kept["settings"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return parse((run / FILE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
         return Launch()
 
 
-def _texts(settings: dict[str, object]) -> dict[str, str]:
-    return {str(key): str(value) for key, value in settings.items()}
+def unreadable(run: Path) -> str:
+    """Why the copy cannot be read although it is there; "" when it can, or is not there."""
+    try:
+        told = parse((run / FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        return f"{run / FILE} cannot be read: {error}"
+    return "" if told.runtime else f"{run / FILE} is damaged"
+
+
+def parse(text: str) -> Launch:
+    """A launch from its text; an empty one when that is none."""
+    try:
+        kept = json.loads(text)
+        settings = {str(key): str(value) for key, value in kept["settings"].items()}
+        return Launch(str(kept["runtime"]), settings, str(kept.get("checkout", "")))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Launch()
 
 
 def text(launch: Launch) -> str:
-    """The file's content."""
+    """The copy's content."""
     return json.dumps(asdict(launch), indent=1) + "\n"
+
+
+def carried(launch: Launch) -> str:
+    """What the server itself carries: the same in one line."""
+    return json.dumps(asdict(launch), separators=(",", ":"))
 
 
 def as_started(backend: Backend, was: Launch) -> Backend:

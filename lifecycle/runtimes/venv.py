@@ -1,43 +1,46 @@
 """A server in a plain Python environment: supervisord keeps it, the guard leaves no orphans."""
 
-import hashlib
-import os
-import tempfile
-import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from lifecycle import processes, supervisord
 from lifecycle.backend import Backend
+from lifecycle.errors import HostNotReady
 from lifecycle.host import Launch, Server
 from lifecycle.paths import Paths
-from lifecycle.runtimes import answer, boot_log, launch
+from lifecycle.processes import Process
+from lifecycle.runtimes import answer, boot_log, drain, launch
+from lifecycle.runtimes.drain import Patience
 from lifecycle.runtimes.guard import SESSION, STARTS
 from lifecycle.shell import Shell
 from lifecycle.step import Remove
 
-SOCKET_LENGTH = 90
-"""Room for the suffix that supervisord adds while it binds."""
 LOG = "server.log"
 STAMP = ".made-from"
 """In an engine's folder: the digest of the lock it was completely installed from."""
-STOP_SECONDS = 8
-"""What vLLM gets to end by itself; it needs under one second."""
+MARKS = frozenset({"supervisord.conf", "guard.py"})
+"""Files of the state folder that the command lines of supervisord and the guard name."""
 TAIL_BYTES = 200_000
 
 
 def status(backend: Backend, paths: Paths, started: Launch) -> Server:
     """Its state now; never raises."""
     run = paths.run(backend.name)
-    supervised = supervisord.ask(socket(run))
     where = str(run / LOG)
-    if not supervised.state:
+    family = processes_of(run)
+    supervised = supervisord.ask(socket(run))
+    if not family and not supervised.state:
         return Server(launch=started, log=where)
     text = log(backend.name, paths)
     if supervised.state in {"FATAL", "EXITED", "STOPPED"}:
         tries = starts(backend.name, paths)
         why = boot_log.death(text, tries=tries)
         return Server("failed", started, restarts=tries - 1, detail=why, log=where)
-    family = _family(run)
+    if not supervised.state and not _leader(family):
+        pids = ", ".join(str(process.pid) for process in family)
+        detail = f"its supervisor was ended by force; still there: {pids}"
+        return Server("failed", started, detail=detail, log=where)
     server = next((p for p in family if p.parent == supervised.pid), None)
     phase, models, detail = answer.look(backend, started, text)
     if supervised.state == "BACKOFF":
@@ -46,14 +49,24 @@ def status(backend: Backend, paths: Paths, started: Launch) -> Server:
     return Server(
         phase=phase,
         launch=started,
-        pid=server.pid if server else 0,
-        since=server.since if server else supervised.since,
+        pid=server.pid if server else _largest(family),
+        since=server.since if server else supervised.since or min(p.since for p in family),
         restarts=starts(backend.name, paths) - 1,
         memory=sum(process.memory for process in family),
         models=models,
         detail=detail,
         log=where,
     )
+
+
+def carried(backend: str, paths: Paths) -> Launch | None:
+    """What a server that is there carries of its start, whatever our notes say; None without one.
+
+    One that an earlier version started carries nothing: an empty launch.
+    """
+    family = processes_of(paths.run(backend))
+    told = (launch.parse(processes.variable(p.pid, launch.VARIABLE)) for p in family)
+    return next((one for one in told if one.runtime), Launch()) if family else None
 
 
 def starts(backend: str, paths: Paths) -> int:
@@ -70,20 +83,16 @@ def dead(backend: str, paths: Paths, starts: int) -> str:
         return boot_log.death(_text(run / LOG), tries=number)
     if number > starts:
         return boot_log.death(_text(run / LOG), tries=number - 1)
-    return "" if supervised.state else "its supervisor ended"
+    if supervised.state or _leader(processes_of(run)):
+        return ""
+    if not (run / launch.FILE).exists():
+        return launch.STOPPED
+    return "its supervisor ended"
 
 
 def socket(run: Path) -> Path:
-    """Where supervisord listens. The kernel takes 107 characters at most, so a long state folder
-    gets a short name elsewhere (https://man7.org/linux/man-pages/man7/unix.7.html).
-    """
-    inside = run / "supervisor.sock"
-    if len(os.fsencode(inside)) <= SOCKET_LENGTH:
-        return inside
-    short = hashlib.sha256(os.fsencode(run)).hexdigest()[:16]
-    # Private to the user, where there is one; else others could take the name first.
-    private = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    return Path(private) / f"vllm-{short}.sock"
+    """Where supervisord listens: in the state folder, which no login and no cleaner changes."""
+    return run / "supervisor.sock"
 
 
 def log(backend: str, paths: Paths) -> str:
@@ -97,20 +106,75 @@ def follow(backend: str, paths: Paths, lines: int, *, on: bool) -> tuple[str, ..
     return ("tail", "-n", str(lines), *(("-F",) if on else ()), file)
 
 
-def down(backend: str, paths: Paths, shell: Shell) -> None:
-    """Stop supervisord and its server, then whatever is left of its session."""
-    stop(paths.run(backend), shell)
+def down(backend: str, paths: Paths, shell: Shell, patience: Patience) -> None:
+    """Stop supervisord and its server, then whatever is left of its session.
+
+    Raises:
+        HostNotReady: something is left that we may not end; our notes of it stay.
+    """
+    run = paths.run(backend)
+    started = carried(backend, paths) or Launch()
+    started = started if started.runtime else launch.read(run)
+    try:
+        drain.begin(started, patience)
+    except KeyboardInterrupt:
+        patience.tell("not waiting any longer: what is in flight is cut off")
+        patience = replace(patience, now=True)
+    limit = drain.limit(started)
+    # Without such a limit it ends at once by itself, or has something to let go of.
+    stop(run, shell, limit, patience, drain.Idle(started) if limit else _busy)
 
 
-def stop(run: Path, shell: Shell) -> None:
-    """The same for whatever supervisord keeps from a folder."""
-    supervisord.shut_down(socket(run))
-    deadline = time.monotonic() + STOP_SECONDS
-    while (left := _family(run)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    processes.end(left, grace=1)
+def _busy() -> bool:
+    return False
+
+
+def stop(
+    run: Path,
+    shell: Shell,
+    drains: int,
+    patience: Patience,
+    idle: Callable[[], bool] = _busy,
+) -> None:
+    """The same for whatever supervisord keeps from a folder.
+
+    Args:
+        drains: seconds that requests in flight get.
+        idle: as for `processes.ask_to_end`.
+
+    Raises:
+        HostNotReady: as `down`.
+    """
+    family = processes_of(run)
+    _refuse_strangers(processes.of_others(family), run)
+    leader = _leader(family)
+    long, short = drain.stop_seconds(drains), 0.2 if patience.now else 1
+    try:
+        if leader and not patience.now:
+            processes.ask_to_end(leader, family, long + 1, idle)
+        # Without its supervisor the guard and the server are told the same one by one.
+        processes.end(processes_of(run), grace=short if leader or patience.now else long)
+    except KeyboardInterrupt:
+        patience.tell("not waiting any longer: what is in flight is cut off")
+        processes.end(processes_of(run), grace=0)
+    _refuse_strangers(processes_of(run), run)
     for file in (socket(run), run / launch.FILE, run / STARTS, run / SESSION):
         shell.remove(Remove(file))
+
+
+def _refuse_strangers(left: list[Process], run: Path) -> None:
+    if left:
+        pids = ", ".join(f"{one.pid} ({processes.user(one.pid)})" for one in left)
+        raise HostNotReady(
+            f"the server in {run} was not stopped",
+            why=f"these processes cannot be ended by this user: {pids}",
+            fix="Stop it as the user who started it.",
+        )
+
+
+def processes_of(run: Path) -> list[Process]:
+    """supervisord, the guard, the server and all that it started."""
+    return processes.family(run, MARKS, _noted(run))
 
 
 def _count(run: Path) -> int:
@@ -120,13 +184,21 @@ def _count(run: Path) -> int:
         return 1
 
 
-def _family(run: Path) -> list[processes.Process]:
-    """supervisord, the guard, the server and all that it started."""
+def _noted(run: Path) -> tuple[int, int] | None:
     try:
         leader, started = (run / SESSION).read_text().split()
+        return int(leader), int(started)
     except (OSError, ValueError):
-        return []
-    return processes.session(int(leader), int(started))
+        return None
+
+
+def _leader(family: list[Process]) -> Process | None:
+    """Supervisord itself."""
+    return next((process for process in family if process.pid == process.session), None)
+
+
+def _largest(family: list[Process]) -> int:
+    return max(family, key=lambda process: process.memory).pid if family else 0
 
 
 def _text(file: Path) -> str:

@@ -23,6 +23,7 @@ from lifecycle.steps import (
     findings,
     nvidia,
     nvidia_containers,
+    ownership,
     serve,
     system,
     tailscale,
@@ -115,7 +116,11 @@ def _serving(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[S
     """The plan of `inv up`; what a server answers is asked once it runs."""
     if not startable(backend) or host.os.system != "linux":
         return []
-    plan = [*serve.prepare(backend, paths, host, tools), *serve.start(backend, paths, host)]
+    plan = [
+        *ownership.steps(backend, host),
+        *serve.prepare(backend, paths, host, tools),
+        *serve.start(backend, paths, host),
+    ]
     if host.server.phase == "ready":
         plan.append(answers.step(backend, host))
     by = f"inv up --gpu {backend.name}"

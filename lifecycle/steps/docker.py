@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,10 +25,6 @@ from lifecycle.steps import (
     serve_arguments,
 )
 from lifecycle.tables.serving import Image
-
-ENVIRONMENT = "environment.yml"
-"""Names of the variables that the server gets, as one more compose file; their values travel in the
-environment of compose."""
 
 
 def steps(backend: Backend, host: Host, paths: Paths) -> list[Step]:
@@ -100,15 +97,18 @@ def start(backend: Backend, paths: Paths, host: Host, wanted: Launch) -> tuple[A
         # Makes the folder, and tells backup tools to pass it by: https://bford.info/cachedir/
         WriteFile(tag, "Signature: 8a477f597d28d172789f06886806bc55\n"),
         WriteFile(run / launch.FILE, launch.text(wanted), 0o600),
-        WriteFile(run / ENVIRONMENT, environment_file(backend, host)),
+        WriteFile(
+            run / compose.ENVIRONMENT,
+            environment_file(backend, host, compose.labels(backend.name, paths, wanted)),
+        ),
         Command(command, env=environment(backend, paths, host), limit=300),
     )
 
 
 def up_command(backend: Backend, paths: Paths, host: Host) -> tuple[str, ...]:
     """`docker compose … up` with all that this backend needs on this machine."""
-    named = files(backend, paths, host, paths.run(backend.name) / ENVIRONMENT)
-    return compose.command(backend.name, *named, "up", "--detach", "--remove-orphans")
+    named = files(backend, paths, host, paths.run(backend.name) / compose.ENVIRONMENT)
+    return compose.command(backend.name, paths, *named, "up", "--detach", "--remove-orphans")
 
 
 def files(backend: Backend, paths: Paths, host: Host, names: Path) -> list[str]:
@@ -122,10 +122,17 @@ def files(backend: Backend, paths: Paths, host: Host, names: Path) -> list[str]:
     return [word for file in all_of_them for word in ("--file", str(file))]
 
 
-def environment_file(backend: Backend, host: Host) -> str:
-    """A compose file that passes each variable of the server through, by its name alone."""
+def environment_file(backend: Backend, host: Host, labels: Mapping[str, str] | None = None) -> str:
+    """A compose file that passes each variable of the server through, by its name alone.
+
+    Args:
+        labels: what the container carries besides: whose it is.
+    """
     names = sorted(serve_arguments.environment(backend, host) | overlays.environment(backend, host))
-    return json.dumps({"services": {"vllm": {"environment": names}}}, indent=1) + "\n"
+    # Compose would take a dollar for a variable of its own.
+    told = {name: text.replace("$", "$$") for name, text in (labels or {}).items()}
+    service = {"environment": names, **({"labels": told} if told else {})}
+    return json.dumps({"services": {"vllm": service}}, indent=1) + "\n"
 
 
 def environment(backend: Backend, paths: Paths, host: Host) -> dict[str, str]:
@@ -136,6 +143,7 @@ def environment(backend: Backend, paths: Paths, host: Host) -> dict[str, str]:
     return {
         **serve_arguments.environment(backend, host),
         **overlays.values(backend, host),
+        "STOP_SECONDS": str(serve_arguments.stop_seconds(backend, host)),
         "IMAGE": image(backend, host),
         "PORT": str(backend.port),
         "RUN_AS": overlays.run_as(host),

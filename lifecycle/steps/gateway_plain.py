@@ -7,11 +7,14 @@ from lifecycle.gateway import files as places
 from lifecycle.host import GIB, Host
 from lifecycle.paths import Paths
 from lifecycle.runtimes import gateway as process
-from lifecycle.runtimes import guard, venv
+from lifecycle.runtimes import guard
 from lifecycle.step import Action, Command, Step
 from lifecycle.steps import disk
 from lifecycle.steps.gateway_form import Wanted
-from lifecycle.steps.venv import Tools, from_lock
+from lifecycle.steps.venv import SOCKET, Tools, from_lock
+
+STOP_SECONDS = 7
+"""Traefik gives requests in flight five, and ends."""
 
 
 def needs(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> list[Step]:
@@ -36,9 +39,9 @@ def needs(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> list[Step]:
 
 def files(wanted: Wanted, paths: Paths) -> dict[str, str]:
     """Supervisord's configuration, and the guard that leaves no orphans."""
-    del wanted
+    del wanted, paths
     return {
-        places.SUPERVISOR: _supervisor(paths),
+        places.SUPERVISOR: _supervisor(),
         "guard.py": Path(guard.__file__).read_text(encoding="utf-8"),
     }
 
@@ -60,25 +63,23 @@ def begin(wanted: Wanted, paths: Paths, host: Host) -> tuple[Action, ...]:
     del wanted, host
     configuration = str(places.folder(paths) / places.SUPERVISOR)
     words = (str(_programs(paths) / "supervisord"), "--configuration", configuration)
-    return (Command(words, clean_env=True, limit=60),)
+    return (Command(words, clean_env=True, limit=60, cwd=places.folder(paths)),)
 
 
 def _programs(paths: Paths) -> Path:
     return paths.engine(tables.gateway.traefik().name) / "bin"
 
 
-def _supervisor(paths: Paths) -> str:
+def _supervisor() -> str:
     """Supervisord's file: https://supervisord.org/configuration.html.
 
     Its program is named from the folder it runs in: a path written out would be cut at " ;".
     """
-    where, socket = places.folder(paths), venv.socket(places.folder(paths))
-    place = f"%(here)s/{socket.name}" if socket.parent == where else str(socket).replace("%", "%%")
     bin_ = f"../engines/{tables.gateway.traefik().name}/bin"
     return f"""\
 ; Written by inv gateway.up; changes here are lost.
 [unix_http_server]
-file={place}
+file={SOCKET}
 chmod=0700
 
 [supervisord]
@@ -102,7 +103,7 @@ autorestart=true
 startsecs=1
 startretries=5
 stopsignal=TERM
-stopwaitsecs={venv.STOP_SECONDS - 1}
+stopwaitsecs={STOP_SECONDS}
 killasgroup=true
 stdout_logfile=%(here)s/server.log
 stdout_logfile_maxbytes=5MB

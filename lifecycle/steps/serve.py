@@ -1,5 +1,7 @@
 """The plan behind `inv up`: from a bare machine to a server that answered."""
 
+from dataclasses import replace
+
 from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.errors import NotSupported
@@ -7,7 +9,7 @@ from lifecycle.host import Host, Launch
 from lifecycle.keys import SHAPING
 from lifecycle.paths import Paths
 from lifecycle.planner.fit import Plan
-from lifecycle.runtimes import launch
+from lifecycle.runtimes import drain, launch
 from lifecycle.step import Action, AwaitReady, Step, StopServer, not_read
 from lifecycle.steps import cards, cpu, docker, fit, libraries, serve_arguments, venv, weights
 from lifecycle.steps.venv import Tools
@@ -78,25 +80,27 @@ def unchanged(backend: Backend, host: Host) -> bool:
     return host.server.alive and not launch.differences(host.server.launch, launched(backend, host))
 
 
-def start(
+def start(  # noqa: PLR0913 - three by name
     backend: Backend,
     paths: Paths,
     host: Host,
     *,
     again: bool = False,
+    now: bool = False,
     planned: Plan | None = None,
 ) -> list[Step]:
     """The port is free, the server runs as wanted, and it answered.
 
     Args:
         again: not the process that runs now, but a new one.
+        now: what runs is stopped without waiting for requests in flight.
         planned: chooses the context, where nobody did. A server that runs keeps the one it has.
     """
     asked = again and host.server.alive
-    wanted = launched(backend, host)
+    wanted = replace(launched(backend, host), checkout=str(paths.root))
     coming = unchanged(backend, host) and not asked
     told = fit.with_length(backend, planned)
-    begin = () if coming else (*_stop(backend, host), *_start(told, paths, host, wanted))
+    begin = () if coming else (*_stop(backend, host, now=now), *_start(told, paths, host, wanted))
     ready = AwaitReady(
         backend.name, backend.runtime, backend.url, backend.served_name, backend.api_key,
         stall=float(backend.get("START_STALL_SECONDS")),
@@ -104,17 +108,17 @@ def start(
     return [
         Step(
             name=f"port {backend.port} is free",
-            missing=lambda now: _taken(backend, now),
-            fix=f"Stop that program, or give this backend another port: PORT= in "
-            f"env/{backend.name}.env.",
+            missing=lambda seen: _taken(backend, seen),
+            fix=f"Stop it (a server: inv down in its checkout), or give this backend a different "
+            f"port: PORT= in env/{backend.name}.env.",
             unread=not_read("backend"),
         ),
         Step(
             name=f"{backend.served_name} answers at {backend.url}/v1",
-            missing=lambda now: (
+            missing=lambda seen: (
                 "a restart was asked for"
-                if asked and now.server.since == host.server.since
-                else not_as_wanted(now, wanted)
+                if asked and seen.server.since == host.server.since
+                else not_as_wanted(seen, wanted)
             ),
             actions=(*begin, ready),
             fix=f"Look at its log: inv logs --gpu {backend.name}",
@@ -135,6 +139,7 @@ def launched(backend: Backend, host: Host) -> Launch:
     settings = {key: backend.get(key) for key in COMPARED}
     settings["SERVED_NAME"] = backend.served_name
     settings["VLLM_API_KEY"] = launch.fingerprint(backend.api_key)
+    settings[drain.KEY] = serve_arguments.drains(backend, host)
     settings["MODEL_FOLDER"] = str(host.weights.path)
     settings["MODEL_WRITTEN"] = host.weights.written
     if backend.runtime == "docker":
@@ -160,9 +165,9 @@ def _taken(backend: Backend, host: Host) -> str:
     return f"port {backend.port} is taken by {owner}" if owner else ""
 
 
-def _stop(backend: Backend, host: Host) -> tuple[Action, ...]:
+def _stop(backend: Backend, host: Host, *, now: bool) -> tuple[Action, ...]:
     was = host.server.launch.runtime
-    return (StopServer(backend.name, was),) if was else ()
+    return (StopServer(backend.name, was, now),) if was else ()
 
 
 def _start(backend: Backend, paths: Paths, host: Host, wanted: Launch) -> tuple[Action, ...]:

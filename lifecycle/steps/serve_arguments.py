@@ -5,6 +5,7 @@ import re
 from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.host import Host
+from lifecycle.runtimes import drain
 from lifecycle.steps import cards, images, known_issues
 from lifecycle.steps.known_issues import Applied
 from lifecycle.tables.serving import CpuSettings
@@ -12,7 +13,7 @@ from lifecycle.tables.serving import CpuSettings
 
 def flags(backend: Backend, host: Host) -> tuple[str, ...]:
     """Flags after model, host and port."""
-    name = ("--served-model-name", backend.served_name)
+    name = ("--served-model-name", backend.served_name, *_drain(backend, host))
     against = tuple(
         word for one in _met(backend, host) for pair in one.flags.items() for word in pair
     )
@@ -50,6 +51,22 @@ def version(backend: Backend, host: Host) -> str:
         return row.vllm
     said = re.search(r"(?:vllm[_-]v?|:v)(\d+\.\d+\.\d+)", backend.get("IMAGE"))
     return said[1] if said else ""
+
+
+def drains(backend: Backend, host: Host) -> str:
+    """Seconds that the server will give requests in flight; "" when its vLLM cannot."""
+    able = tables.serving.knows("--shutdown-timeout", version(backend, host))
+    return backend.get(drain.KEY) if able else ""
+
+
+def stop_seconds(backend: Backend, host: Host) -> int:
+    """Within which it has ended once it is told to, whatever it is doing."""
+    return drain.stop_seconds(int(drains(backend, host) or 0))
+
+
+def _drain(backend: Backend, host: Host) -> tuple[str, ...]:
+    seconds = drains(backend, host)
+    return ("--shutdown-timeout", seconds) if seconds else ()
 
 
 def _met(backend: Backend, host: Host) -> list[Applied]:

@@ -18,6 +18,7 @@ START_SECONDS = 600
 """A server that ends within so many seconds counts as not having started (back-off, in the end
 given up); one that ends later is started again at once. A cold start must fit in."""
 TRIES = 5
+SOCKET = "/proc/self/cwd/supervisor.sock"
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,10 @@ def start(backend: Backend, paths: Paths, host: Host, wanted: Launch) -> tuple[A
     run = paths.run(backend.name)
     environment = {
         **serve_arguments.environment(backend, host),
+        # By this it is known again, whatever becomes of our notes: see runtimes/launch.py.
+        launch.VARIABLE: launch.carried(wanted),
+        # Names of folders, whatever the locale of a login or of cron says.
+        "PYTHONUTF8": "1",
         "VLLM_CACHE_ROOT": str(paths.home / "cache" / "vllm"),
         "VLLM_API_KEY": backend.api_key,
     }
@@ -147,6 +152,8 @@ def start(backend: Backend, paths: Paths, host: Host, wanted: Launch) -> tuple[A
             env=environment,
             clean_env=True,
             limit=60,
+            # Its socket is named by way of this folder.
+            cwd=run,
         ),
     )
 
@@ -173,7 +180,8 @@ def configuration(backend: Backend, paths: Paths, host: Host) -> str:
     return f"""\
 ; Written by inv up for the backend {backend.name}; changes here are lost.
 [unix_http_server]
-file={_place(run, venv.socket(run))}
+; The folder it is started in: a path written out may be longer than the kernel takes.
+file={SOCKET}
 chmod=0700
 
 [supervisord]
@@ -199,17 +207,14 @@ autorestart=true
 startsecs={START_SECONDS}
 startretries={TRIES}
 stopsignal=TERM
-stopwaitsecs={venv.STOP_SECONDS - 1}
+; What requests in flight get, and some more to end.
+stopwaitsecs={serve_arguments.stop_seconds(backend, host)}
 killasgroup=true
 redirect_stderr=true
 stdout_logfile=%(here)s/{venv.LOG}
 stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=3
 """
-
-
-def _place(run: Path, file: Path) -> str:
-    return f"%(here)s/{file.name}" if file.parent == run else _escaped(str(file))
 
 
 def _unbroken(command: str) -> str:

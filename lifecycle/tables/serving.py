@@ -8,6 +8,7 @@ from lifecycle.errors import NotSupported
 from lifecycle.tables.locked import Locked
 from lifecycle.tables.pinned import pinned
 from lifecycle.tables.rows import load_file, load_rows
+from lifecycle.tables.versions import between
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,13 @@ def cpu_support(machine: str) -> CpuSupport:
             return row
     known = ", ".join(row.machine for row in rows)
     raise NotSupported(f"vLLM on {machine} processors is not known", why=f"known: {known}")
+
+
+def knows(flag: str, version: str) -> bool:
+    """Whether a version of vLLM has a flag that older ones do not; not when it is unknown, ""."""
+    rows = load_file("support.toml")["flag"]
+    since = next(str(row["since"]) for row in rows if row["flag"] == flag)
+    return bool(version) and between(version, since, "")
 
 
 def libraries(gpu: str) -> list[Library]:

@@ -33,6 +33,7 @@ def read_options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--prefill-seconds", type=float, default=defaults.prefill_seconds)
     parser.add_argument("--fault", action="append", default=[], metavar="NAME")
     parser.add_argument("--fault-seconds", type=float, default=defaults.fault_seconds)
+    parser.add_argument("--shutdown-timeout", type=float, default=defaults.shutdown_timeout)
     options, ignored = parser.parse_known_args(argv)
     if ignored:
         print(f"fake vLLM: ignored {' '.join(ignored)}", flush=True)
@@ -52,6 +53,7 @@ def to_settings(options: argparse.Namespace) -> Settings:
         prefill_seconds=options.prefill_seconds,
         boot_seconds=options.boot_seconds,
         fault_seconds=options.fault_seconds,
+        shutdown_timeout=options.shutdown_timeout,
         max_num_seqs=options.max_num_seqs,
         log=True,
     )

@@ -10,7 +10,7 @@ from typing import Any
 from tests.fake_vllm import errors, shapes, tokenizer
 from tests.fake_vllm.engine import ClientGoneError, Engine, Step
 from tests.fake_vllm.faults import Fault
-from tests.fake_vllm.metrics import Metrics
+from tests.fake_vllm.metrics import RUNNING, WAITING, Metrics
 from tests.fake_vllm.parameters import Wanted, read_chat, read_completion
 from tests.fake_vllm.sampling import Choice
 from tests.fake_vllm.settings import VERSION, Settings
@@ -98,6 +98,10 @@ class App:
             await asyncio.sleep(POLL_SECONDS)
             if gone():
                 raise ClientGoneError
+
+    def in_flight(self) -> int:
+        """How many requests are computed or wait."""
+        return round(self.metrics.value(RUNNING) + self.metrics.value(WAITING))
 
     async def _health(self, _: Request) -> Reply:
         return Reply(503 if self.settings.has(Fault.HEALTH_503) else 200)

@@ -15,6 +15,7 @@ from tests.fake_vllm.settings import Settings
 # A load test opens many connections in one moment.
 BACKLOG = 512
 SETTLING_TURNS = 10
+POLL_SECONDS = 0.02
 
 
 class CrashedAtBootError(Exception):
@@ -61,6 +62,7 @@ class Server:
             ready()
             try:
                 await self._stopped.wait()
+                await self._drain()
             finally:
                 # Accept no more before closing: asyncio leaks a connection that it has
                 # accepted when the server is closed under it.
@@ -100,6 +102,17 @@ class Server:
             await wire.serve(reader, writer, self.app.handle)
         finally:
             self._connections.discard(task)
+
+    async def _drain(self) -> None:
+        """Let requests in flight finish, and the last of them reach its client."""
+        deadline = self._now() + self.settings.shutdown_timeout
+        while self._now() < deadline and self.app.in_flight():  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(POLL_SECONDS)
+        if self.settings.shutdown_timeout:
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     async def _hang_up(self) -> None:
         connections = tuple(self._connections)

@@ -23,6 +23,8 @@ class Settings:
     prefill_seconds: float = 0.01
     boot_seconds: float = 0.0
     fault_seconds: float = 5.0
+    # What requests in flight get when the server is told to end, as vLLM's --shutdown-timeout.
+    shutdown_timeout: float = 0.0
     max_num_seqs: int = 256
     log: bool = False
     # A PEM file with a certificate and its key: then it speaks HTTPS.

@@ -33,11 +33,11 @@ every_server = pytest.mark.parametrize("name", SERVERS)
 
 def config(wanted: Backend, on: Host, folder: Path, *options: str) -> str:
     """What `docker compose config` says of a server."""
-    names = folder / docker.ENVIRONMENT
+    names = folder / compose.ENVIRONMENT
     names.write_text(docker.environment_file(wanted, on))
     files = docker.files(wanted, PLACES, on, names)
     done = subprocess.run(
-        compose.command(wanted.name, *files, "config", *options),
+        compose.command(wanted.name, PLACES, *files, "config", *options),
         env={**os.environ, **docker.environment(wanted, PLACES, on)},
         capture_output=True,
         text=True,

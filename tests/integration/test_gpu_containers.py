@@ -48,10 +48,11 @@ class Server:
     backend: Backend
     host: Host
     given: dict[str, str]
+    home: Path
 
     @property
     def name(self) -> str:
-        return f"vllm-{self.backend.name}-vllm-1"
+        return f"{compose.project(self.backend.name, self.home)}-vllm-1"
 
     def inspect(self) -> dict[str, Any]:
         (found,) = json.loads(run("docker", "inspect", self.name).stdout)
@@ -120,9 +121,9 @@ def started(amd: Amd, places: Paths, devices: dict[str, str], *, wsl: bool) -> I
     command = docker.up_command(backend, places, host)
     try:
         run(*command, env=given)
-        yield Server(backend, host, given)
+        yield Server(backend, host, given, places.home)
     finally:
-        run(*compose.command(backend.name, "down", "--timeout", "8"))
+        run(*compose.command(backend.name, places, "down", "--timeout", "8"))
 
 
 def answers(server: Server) -> list[str]:
@@ -222,7 +223,7 @@ def lent(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bridged(places: Paths, lent: Path, native: Server) -> Iterator[Server]:
     # Only when the first one has gone: two servers are too many for a small machine.
-    run(*compose.command(native.backend.name, "down", "--timeout", "8"))
+    run(*compose.command(native.backend.name, places, "down", "--timeout", "8"))
     amd = dataclasses.replace(ROCDXG, bridge=str(lent / "librocdxg.so.1"))
     devices = {
         "DXG_DEVICE": "/dev/null",
@@ -234,7 +235,7 @@ def bridged(places: Paths, lent: Path, native: Server) -> Iterator[Server]:
 
 def test_down_leaves_nothing_of_the_native_server(bridged: Server, native: Server) -> None:
     assert native.name == bridged.name
-    label = f"label=com.docker.compose.project=vllm-{native.backend.name}"
+    label = f"label=vllm-lifecycle.backend={native.backend.name}"
     names = run("docker", "ps", "--all", "--filter", label, "--format", "{{.ID}}").stdout.split()
     assert len(names) == 1
 
@@ -260,7 +261,7 @@ def test_a_container_under_wsl_borrows_the_bridge_under_both_names(bridged: Serv
 
 @pytest.fixture(scope="module")
 def legacy(places: Paths, lent: Path, bridged: Server) -> Iterator[Server]:
-    run(*compose.command(bridged.backend.name, "down", "--timeout", "8"))
+    run(*compose.command(bridged.backend.name, places, "down", "--timeout", "8"))
     amd = dataclasses.replace(LEGACY, hsa=str(lent / "libhsa-runtime64.so.1"))
     devices = {"DXG_DEVICE": "/dev/null", "DXCORE": str(lent / "libdxcore.so")}
     yield from started(amd, places, devices, wsl=True)

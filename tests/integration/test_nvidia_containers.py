@@ -106,11 +106,16 @@ class Server:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
         return done.stdout.strip()
 
+    @property
+    def name(self) -> str:
+        label = f"label=vllm-lifecycle.backend={BACKEND}"
+        return self.docker("ps", "--all", "--quiet", "--filter", label)
+
     def inside(self, *words: str) -> str:
-        return self.docker("exec", f"vllm-{BACKEND}-vllm-1", *words)
+        return self.docker("exec", self.name, *words)
 
     def inspect(self) -> dict[str, Any]:
-        (found,) = json.loads(self.docker("inspect", f"vllm-{BACKEND}-vllm-1"))
+        (found,) = json.loads(self.docker("inspect", self.name))
         assert isinstance(found, dict)
         return found
 

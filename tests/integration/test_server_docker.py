@@ -28,9 +28,18 @@ def server(checkout: Checkout, image: str) -> Checkout:
     return checkout
 
 
+def containers(server: Checkout) -> list[str]:
+    label = f"label=vllm-lifecycle.backend={server.backend}"
+    done = subprocess.run(
+        ["docker", "ps", "-aq", "--filter", label], capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
 def inspect(server: Checkout) -> dict[str, Any]:
-    name = f"vllm-{server.backend}-vllm-1"
-    done = subprocess.run(["docker", "inspect", name], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["docker", "inspect", *containers(server)], capture_output=True, text=True, check=True
+    )
     (found,) = json.loads(done.stdout)
     assert isinstance(found, dict)
     return found
@@ -111,12 +120,7 @@ def test_a_killed_server_comes_back(server: Checkout) -> None:
 def test_down_removes_the_container(server: Checkout) -> None:
     done = server.inv("down", "--gpu", server.backend)
     assert done.returncode == 0, done.stderr
-    project = f"label=com.docker.compose.project=vllm-{server.backend}"
-    left = subprocess.run(
-        ["docker", "ps", "-aq", "--filter", project],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert left.stdout == ""
+    assert containers(server) == []
     assert server.status()["phase"] == "stopped"
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lifecycle.processes import Process, session
+from lifecycle.processes import Process
+from lifecycle.runtimes import venv
 from tests.integration.checkout import INTERRUPTED, Checkout, interrupt
 from tests.integration.live_suite import assert_suite_passes
 
@@ -30,8 +31,7 @@ def run_folder(checkout: Checkout) -> Path:
 
 
 def family(checkout: Checkout) -> list[Process]:
-    leader, started = (run_folder(checkout) / "session").read_text().split()
-    return session(int(leader), int(started))
+    return venv.processes_of(run_folder(checkout))
 
 
 def test_the_live_suites_pass(server: Checkout) -> None:

@@ -156,3 +156,85 @@ def test_a_checkout_that_cannot_be_written_is_one_clear_line(bare: Path) -> None
     assert done.stderr == (
         f"inv: {bare} cannot be written. Clone the repository to a folder you own.\n"
     )
+
+
+def test_a_link_leads_to_the_checkout_and_not_to_what_lies_around_the_link(
+    bare: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    (other / ".venv").mkdir(parents=True)
+    (other / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\n")
+    (other / "inv").symlink_to(bare / "inv")
+    (other / "again").symlink_to("inv")
+    done = subprocess.run(
+        [str(other / "again"), "--list"],
+        cwd=other,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in (other / ".venv").iterdir()] == ["pyvenv.cfg"]
+    assert (bare / MADE).is_file()
+
+
+@pytest.mark.parametrize("form", ["another tool's", "half of another tool's", "a link"])
+def test_an_environment_that_is_not_ours_stays_as_it_is(
+    bare: Path, tmp_path: Path, form: str
+) -> None:
+    venv = bare / ".venv"
+    if form == "a link":
+        (tmp_path / "theirs").mkdir()
+        (tmp_path / "theirs" / "kept").touch()
+        venv.symlink_to(tmp_path / "theirs")
+    else:
+        (venv / "lib").mkdir(parents=True)
+        (venv / "kept").touch()
+    if form == "another tool's":
+        (venv / "pyvenv.cfg").write_text("home = /usr/bin\nprompt = 'mine'\n")
+    # Without any tool but Python: one that is missing must not make the folder ours.
+    path = tools(tmp_path / "bin")
+    (tmp_path / "bin" / "python3").symlink_to(Path(sys.executable).resolve())
+    done = run(bare, "--list", path=path)
+    assert done.returncode == 3
+    assert done.stderr == (
+        f"inv: {venv} was not made by inv, so it stays as it is. "
+        "Move it away, then run the same command again.\n"
+    )
+    assert (venv / "kept").exists()
+
+
+def test_an_interrupted_installation_is_made_anew(bare: Path) -> None:
+    (bare / ".venv" / "bin").mkdir(parents=True)
+    (bare / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\nprompt = 'vllm-lifecycle'\n")
+    (bare / ".venv" / "half").touch()
+    done = run(bare, "--list")
+    assert done.returncode == 0, done.stderr
+    assert not (bare / ".venv" / "half").exists()
+
+
+def test_a_copy_of_the_wrapper_touches_nothing(bare: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    (other / ".venv").mkdir(parents=True)
+    (other / ".venv" / "kept").touch()
+    shutil.copy2(bare / "inv", other / "inv")
+    done = run(other, "--list")
+    assert done.returncode == 3
+    assert f"{other} is not a checkout of vllm-lifecycle" in done.stderr
+    assert (other / ".venv" / "kept").exists()
+
+
+def test_a_locale_without_utf_8_does_not_matter(bare: Path) -> None:
+    home = bare / "Zuhause-ü"
+    (bare / ".env").write_text(f"LIFECYCLE_HOME={home}\n", encoding="utf-8")
+    plain = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [str(bare / "inv"), "status"],
+        env={**os.environ, **plain},
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert "stopped" in done.stdout.decode()

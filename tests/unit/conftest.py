@@ -9,7 +9,10 @@ from typing import NoReturn
 
 import pytest
 
+from lifecycle import processes
+from lifecycle.facts import network
 from lifecycle.keys import KEYS
+from lifecycle.runtimes import traces
 from tests.unit.given import Checkout
 
 PROCESSES = (
@@ -49,6 +52,10 @@ def nobodys_settings(
     for name in (*KEYS, *OTHERS):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+    # The developer's engine, and what runs beside the tests.
+    for module in (traces, network):
+        monkeypatch.setattr(module, "DOCKER_SOCKET", "unix:///nowhere/docker.sock")
+    monkeypatch.setattr(processes, "family", lambda *_: [])
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 import pytest
 from invoke import Context
 
-from lifecycle import facts, http
+from lifecycle import facts
 from lifecycle.cmd import choose, server
 from lifecycle.cmd import tools as engine_tools
 from lifecycle.host import Host
-from lifecycle.runtimes import drain, known_answers, ready, venv
+from lifecycle.runtimes import known_answers, ready, venv
 from lifecycle.shell import Shell
 from lifecycle.step import Command
 from lifecycle.steps.venv import Tools
@@ -40,8 +40,7 @@ def world(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(venv, "down", made.down)
     monkeypatch.setattr(ready, "wait", made.wait)
     monkeypatch.setattr(known_answers, "check", made.check)
-    monkeypatch.setattr(http, "unfinished", made.unfinished)
-    monkeypatch.setattr(drain, "ASK_SECONDS", 0)
     server.up(Context(), gpu="cpu")
     made.events.clear()
+    made.patience.clear()
     return made

@@ -11,7 +11,8 @@ from invoke import Config, Context, Exit
 from lifecycle import facts
 from lifecycle.cmd import choose, server, start
 from lifecycle.cmd import tools as engine_tools
-from lifecycle.host import Host, Server, Venv, Weights
+from lifecycle.host import Host, Launch, Server, Venv, Weights
+from lifecycle.runtimes import venv
 from lifecycle.steps.venv import Tools
 from tests.unit import gpu_hosts
 from tests.unit.given import KEY, TOOLS, Checkout, backend, host, running
@@ -72,12 +73,16 @@ def test_a_dry_up_on_a_bare_machine_says_every_change_and_makes_none(
 
 
 def test_a_dry_down_says_what_it_would_stop(
-    here: Checkout, machine: dict[str, Host], capsys: Captured
+    here: Checkout,
+    machine: dict[str, Host],
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert machine
     run = here.paths.run("cpu")
     run.mkdir(parents=True)
     (run / "launch.json").write_text('{"runtime": "venv", "settings": {}}')
+    monkeypatch.setattr(venv, "carried", lambda *_: Launch("venv", {}, str(here.root)))
     server.down(DRY)
     assert capsys.readouterr().out == "stop the venv server of backend cpu\n"
     assert (run / "launch.json").exists()
@@ -85,7 +90,7 @@ def test_a_dry_down_says_what_it_would_stop(
 
 def test_down_with_nothing_running_is_fine(capsys: Captured) -> None:
     server.down(Context())
-    assert capsys.readouterr().err == "nothing was running\n"
+    assert capsys.readouterr().err == "nothing of this checkout was running\n"
 
 
 def test_a_second_up_changes_nothing_and_says_so(
@@ -163,7 +168,7 @@ def test_status_as_json_tells_a_running_server(machine: dict[str, Host], capsys:
         "vram_total_bytes": None,
         "answers": "sane",
         "answers_detail": "",
-        "detail": "", "log": "/x.log",
+        "detail": "", "log": "/x.log", "checkout": None, "owner": None,
     }  # fmt: skip
 
 

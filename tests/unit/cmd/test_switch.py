@@ -8,7 +8,6 @@ from invoke import Context
 
 from lifecycle.cmd import choose, server, start
 from lifecycle.host import GIB, Amd, Gpu, Host, Memory, Nvidia, Server
-from lifecycle.runtimes import drain
 from tests.unit.cmd.world import DRY, NEW, OLD, TRACKED, World, dies, ends, stopped, to
 from tests.unit.given import KEY
 
@@ -190,7 +189,6 @@ def test_a_dry_switch_says_all_and_changes_nothing(world: World, capsys: Capture
     to(NEW, DRY)()
     said = capsys.readouterr().out
     parts = (
-        "requests in flight",
         "stop the venv",
         "supervisord",
         "wait until",
@@ -201,32 +199,14 @@ def test_a_dry_switch_says_all_and_changes_nothing(world: World, capsys: Capture
     assert not world.override.parent.exists()
 
 
-def test_requests_in_flight_are_waited_for(world: World, capsys: Captured) -> None:
-    world.busy = [2, 1, 0, 1]
+def test_the_old_server_finishes_what_is_in_flight(world: World) -> None:
     to(NEW)()
-    assert world.busy == []
-    assert "waiting for 2 requests in flight, 30 s at most" in capsys.readouterr().err
+    assert [one.now for one in world.patience] == [False]
 
 
 def test_nobody_waits_who_does_not_want_to(world: World) -> None:
-    world.busy = [2]
     to(NEW, now=True)()
-    assert world.busy == [2]
-
-
-def test_requests_that_take_too_long_are_cut_off(
-    world: World, capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(drain, "wait", lambda *_: 3)
-    to(NEW)()
-    assert "3 requests not done after 30 s: cut off" in capsys.readouterr().err
-    assert world.events == [f"stop {OLD}", f"start {NEW}"]
-
-
-def test_a_server_that_does_not_tell_is_not_waited_for(world: World, capsys: Captured) -> None:
-    world.busy = [None]
-    to(NEW)()
-    assert "does not tell how many requests it has" in capsys.readouterr().err
+    assert [one.now for one in world.patience] == [True]
 
 
 def test_an_unknown_name_names_the_nearest(world: World, capsys: Captured) -> None:

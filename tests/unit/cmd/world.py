@@ -12,6 +12,7 @@ from lifecycle.cmd import switch
 from lifecycle.errors import ServerDied
 from lifecycle.host import GIB, Answers, Host, Memory, Sanity, Server, Weights
 from lifecycle.runtimes import launch, venv
+from lifecycle.runtimes.drain import Patience
 from lifecycle.shell import Shell
 from lifecycle.step import AwaitReady, CheckAnswers, Command
 from tests.unit import given
@@ -35,8 +36,8 @@ class World:
         """What the next starts of a model end with."""
         self.answers: dict[str, Answers] = {}
         """What a check finds of the answers of a model; sane, where it is not named."""
-        self.busy: list[int | None] = []
-        """How many requests the next looks find; none, after that."""
+        self.patience: list[Patience] = []
+        """How the server was stopped, each time."""
         self.port_owner = ""
         self.memory = Memory(16 * GIB, 12 * GIB)
 
@@ -83,19 +84,18 @@ class World:
         self.server = replace(self.server, answers=verdict)
         return verdict
 
-    def down(self, *_: object) -> None:
+    def down(self, *given: object) -> None:
+        self.patience += [one for one in given if isinstance(one, Patience)]
         if self.server.alive:
             self.events.append(f"stop {self.server.launch.settings['MODEL']}")
         self.server = Server()
         (self.run / launch.FILE).unlink(missing_ok=True)
 
-    def unfinished(self, *_: object) -> int | None:
-        return self.busy.pop(0) if self.busy else 0
-
 
 def stopped(world: World) -> World:
     world.down()
     world.events.clear()
+    world.patience.clear()
     return world
 
 

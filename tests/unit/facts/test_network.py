@@ -9,11 +9,14 @@ from lifecycle.host import Launch, Server
 from lifecycle.runtimes import launch
 from lifecycle.shell import Shell
 from lifecycle.step import WriteFile
-from tests.unit.given import Checkout, backend, running
+from tests.unit.given import PATHS, Checkout, backend, running
 
 
 @pytest.fixture
 def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "listening", lambda port: port)
+    monkeypatch.setattr(processes, "folder", lambda _: "/elsewhere/run/cpu")
+    monkeypatch.setattr(processes, "variable", lambda *_: "")
     monkeypatch.setattr(processes, "listener", lambda port: f"nginx (pid {port})")
 
 
@@ -30,7 +33,22 @@ def somebody(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["ours", "ours, starting", "ours elsewhere", "ours, stopped", "none of ours"],
 )
 def test_a_port_counts_as_taken_unless_our_living_server_has_it(server: Server, owner: str) -> None:
-    assert network.other_listener(backend(), server) == owner
+    assert network.other_listener(backend(), server, PATHS) == owner
+
+
+@pytest.mark.usefixtures("somebody")
+def test_a_server_of_another_home_is_named_by_its_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = launch.carried(Launch("venv", {}, "/home/me/other"))
+    monkeypatch.setattr(processes, "variable", lambda *_: told)
+    assert network.other_listener(backend(), Server(), PATHS) == (
+        "the server of cpu of the checkout /home/me/other (state: /elsewhere/run/cpu)"
+    )
+
+
+@pytest.mark.usefixtures("somebody")
+def test_what_is_left_of_our_own_server_takes_no_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "folder", lambda _: str(PATHS.run("cpu")))
+    assert network.other_listener(backend(), Server(), PATHS) == ""
 
 
 def test_ours_are_the_ports_of_the_files_and_of_what_was_started(checkout: Checkout) -> None:

@@ -8,12 +8,13 @@ from lifecycle import processes, supervisord
 from lifecycle.host import Launch, Server
 from lifecycle.paths import Paths
 from lifecycle.processes import Process
-from lifecycle.runtimes import answer, venv
+from lifecycle.runtimes import answer, launch, traces, venv
 from lifecycle.supervisord import Supervised
 from tests.unit.given import Checkout, backend
 
 STARTED = Launch("venv", {"PORT": "8000"})
-GUARD, SERVER = Process(10, 1, 5, 100.0), Process(11, 10, 7, 101.0)
+LEADER = Process(9, 1, 0, 99.0, 9)
+GUARD, SERVER = Process(10, 9, 5, 100.0, 9), Process(11, 10, 7, 101.0, 9)
 
 
 @pytest.fixture
@@ -28,18 +29,36 @@ def note(where: Paths, **files: str) -> None:
 
 
 def status(
-    where: Paths, monkeypatch: pytest.MonkeyPatch, state: str, phase: str = "ready"
+    where: Paths,
+    monkeypatch: pytest.MonkeyPatch,
+    state: str,
+    family: tuple[Process, ...] = (LEADER, GUARD, SERVER),
 ) -> Server:
     told = Supervised(state, pid=10, since=100.0)
     monkeypatch.setattr(supervisord, "ask", lambda _: told)
-    monkeypatch.setattr(processes, "session", lambda *_: [GUARD, SERVER])
-    monkeypatch.setattr(answer, "look", lambda *_: (phase, ("m",), "said"))
+    monkeypatch.setattr(processes, "family", lambda *_: list(family))
+    monkeypatch.setattr(answer, "look", lambda *_: ("ready", ("m",), "said"))
     return venv.status(backend(), where, STARTED)
 
 
 def test_without_a_supervisor_it_is_stopped(where: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = status(where, monkeypatch, "")
+    found = status(where, monkeypatch, "", ())
     assert (found.phase, found.alive, found.launch) == ("stopped", False, STARTED)
+
+
+def test_without_its_socket_it_is_what_it_answers(
+    where: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = status(where, monkeypatch, "")
+    assert (found.phase, found.pid, found.memory) == ("ready", 11, 12)
+
+
+def test_without_its_supervisor_it_has_failed(
+    where: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = status(where, monkeypatch, "", (GUARD, SERVER))
+    assert (found.phase, found.alive) == ("failed", False)
+    assert found.detail == "its supervisor was ended by force; still there: 10, 11"
 
 
 def test_a_running_server_is_the_child_of_the_guard(
@@ -94,9 +113,28 @@ def test_a_server_between_two_starts_says_that_it_crashed(
 def test_it_is_dead_once_it_was_started_again_or_given_up(
     where: Paths, monkeypatch: pytest.MonkeyPatch, state: str, starts: str, why: str
 ) -> None:
-    note(where, starts=starts, server_log="ValueError: no\n")
+    note(where, starts=starts, server_log="ValueError: no\n", launch_json="{}")
     monkeypatch.setattr(supervisord, "ask", lambda _: Supervised(state))
     assert venv.dead("cpu", where, 1) == why
+
+
+def test_a_start_that_was_stopped_meanwhile_says_so(
+    where: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisord, "ask", lambda _: Supervised())
+    assert venv.dead("cpu", where, 1) == "it was stopped meanwhile (inv down)"
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"runtime": "venv"}'])
+def test_what_it_carries_counts_whatever_became_of_the_copy(
+    where: Paths, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    told = Launch("venv", {"PORT": "8000"}, "/home/me/other")
+    note(where, launch_json=damage)
+    monkeypatch.setattr(processes, "family", lambda *_: [LEADER, GUARD])
+    carried = {GUARD.pid: launch.carried(told)}
+    monkeypatch.setattr(processes, "variable", lambda pid, _: carried.get(pid, ""))
+    assert traces.look("cpu", where) == traces.Traces("venv", told)
 
 
 @pytest.mark.parametrize(("text", "number"), [("4", 4), ("", 1), ("many", 1)])
@@ -123,12 +161,6 @@ def test_a_log_is_followed_through_its_rotation(where: Paths) -> None:
     assert venv.follow("cpu", where, 5, on=False) == ("tail", "-n", "5", file)
 
 
-def test_the_socket_is_in_the_state_folder_while_its_name_fits() -> None:
-    assert venv.socket(Path("/data/run/cpu")) == Path("/data/run/cpu/supervisor.sock")
-
-
-def test_a_long_state_folder_gets_a_short_socket_of_its_own() -> None:
-    deep = Path("/data") / ("x" * 120) / "run"
-    one, other = venv.socket(deep / "cpu"), venv.socket(deep / "gpu")
-    assert one == venv.socket(deep / "cpu") != other
-    assert max(len(str(one)), len(str(other))) <= venv.SOCKET_LENGTH
+def test_the_socket_is_in_the_state_folder_however_long_its_path_is() -> None:
+    run = Path("/data") / ("x" * 120) / "run" / "cpu"
+    assert venv.socket(run) == run / "supervisor.sock"
