@@ -3,13 +3,14 @@
 import difflib
 import io
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dotenv.parser import parse_stream
 
+from lifecycle.arguments import Refused
+from lifecycle.arguments.setting import checked
 from lifecycle.errors import ConfigError
 from lifecycle.host import GIB
 from lifecycle.keys import GPUS, KEYS, Key, owned
@@ -114,12 +115,14 @@ class Backend:
         return Backend(self.name, {**self.settings, key: Setting(text, source)})
 
     def vllm_flags(self) -> tuple[str, ...]:
-        """The flags that the keys of this backend become, in the table's order."""
+        """The flags that the keys of this backend become, in the table's order; `EXTRA_ARGS` is
+        `steps/extra_arguments.py`'s.
+        """
         flags: list[str] = []
         for key in KEYS.values():
             if key.flag and self.get(key.name):
                 flags += [*key.before, key.flag, self._told(key)]
-        return (*flags, *shlex.split(self.get("EXTRA_ARGS")))
+        return tuple(flags)
 
     def chosen(self, key: str) -> bool:
         """Whether somebody set this key, be it to its default."""
@@ -167,7 +170,7 @@ def load(name: str, root: Path, environ: Mapping[str, str], chosen: str | None =
     settings = _applicable(settings, name)
     _refuse_owned_flags(settings)
     _refuse_more_cards_than_named(settings)
-    return Backend(name, _with_template(settings, root))
+    return Backend(name, _with_extra_arguments(_with_template(settings, root), root))
 
 
 def load_shared(root: Path, environ: Mapping[str, str], only: Iterable[str] = KEYS) -> Settings:
@@ -281,7 +284,8 @@ def _add(settings: Settings, name: str, text: str, where: str, *, secrets_allowe
 
 
 def _check(key: Key, text: str, where: str) -> None:
-    hidden = key.secret or "api-key" in text.replace("_", "-")
+    # Extra arguments may hold a secret that does not belong there.
+    hidden = key.secret or key.name == "EXTRA_ARGS"
     shown = f"{key.name}=…" if hidden else f"{key.name}={text}"
     if "$" in text or "\n" in text:
         raise ConfigError(
@@ -326,7 +330,7 @@ def _refuse_owned_flags(settings: Settings) -> None:
     problem = owned(extra.text, settings["GPU"].text) if extra else ""
     if extra and problem:
         raise ConfigError(
-            f"{extra.source}: EXTRA_ARGS={extra.text}: {problem}",
+            f"{extra.source}: EXTRA_ARGS {problem}",
             why="a value has one place, so that it can be checked and shown",
             fix="Take the flag out of EXTRA_ARGS and set the key.",
         )
@@ -354,6 +358,25 @@ def _with_template(settings: Settings, root: Path) -> Settings:
             fix="Give the path in full, or from the checkout's root.",
         )
     return {**settings, "CHAT_TEMPLATE": Setting(str(file), setting.source)}
+
+
+def _with_extra_arguments(settings: Settings, root: Path) -> Settings:
+    """Extra arguments that some version of vLLM takes, their paths in full.
+
+    Which one runs is known only with the machine: `steps/extra_arguments.py` asks again.
+    """
+    setting = settings.get("EXTRA_ARGS")
+    if setting is None:
+        return settings
+    # AMD's older cards get an image of a version that was not recorded, and IMAGE= may be any.
+    certain = "IMAGE" not in settings and settings["GPU"].text != "rocm"
+    try:
+        text = checked(setting.text, root, certain=certain)
+    except Refused as refused:
+        raise ConfigError(
+            f"{setting.source}: EXTRA_ARGS: {refused.what}", fix=refused.fix
+        ) from None
+    return {**settings, "EXTRA_ARGS": Setting(text, setting.source)}
 
 
 def _refuse_shared_port(name: str, known: Iterable[str], root: Path) -> None:
