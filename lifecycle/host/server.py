@@ -34,6 +34,7 @@ class Weights:
         written: when its config.json was written; a server must be restarted for a newer one.
         model: its figures, for the planner; None when nobody knows them.
         asked: the hub told them, be they readable to the planner or not.
+        rank: of a LoRA adapter; 0 of anything else.
     """
 
     path: Path | None = None
@@ -43,6 +44,7 @@ class Weights:
     written: str = ""
     model: Model | None = None
     asked: bool = False
+    rank: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lifecycle.backend import Backend
 from lifecycle.host import Host, Launch
@@ -15,6 +16,7 @@ from lifecycle.steps import (
     amd,
     chain,
     docker_engine,
+    extra_arguments,
     images,
     nvidia,
     nvidia_containers,
@@ -22,6 +24,7 @@ from lifecycle.steps import (
     pull,
     serve_arguments,
 )
+from lifecycle.steps.extra_arguments import Mount
 from lifecycle.tables.serving import Image
 
 ENVIRONMENT = "environment.yml"
@@ -116,9 +119,23 @@ def files(backend: Backend, paths: Paths, host: Host, names: Path) -> list[str]:
 
 
 def environment_file(backend: Backend, host: Host) -> str:
-    """A compose file that passes each variable of the server through, by its name alone."""
+    """A compose file that passes each variable of the server through, by its name alone, and
+    mounts what `EXTRA_ARGS` names.
+    """
     names = sorted(serve_arguments.environment(backend, host) | overlays.environment(backend, host))
-    return json.dumps({"services": {"vllm": {"environment": names}}}, indent=1) + "\n"
+    service: dict[str, Any] = {"environment": names}
+    seen = extra_arguments.mounts(backend, host, serve_arguments.version(backend, host))
+    if seen:
+        service["volumes"] = [_bind(one) for one in seen]
+    return json.dumps({"services": {"vllm": service}}, indent=1) + "\n"
+
+
+def _bind(mount: Mount) -> dict[str, Any]:
+    """As `compose/chat-template.yml` mounts a file; how many there are only EXTRA_ARGS says."""
+    return {
+        "type": "bind", "source": str(mount.source), "target": mount.target, "read_only": True,
+        "bind": {"create_host_path": False},
+    }  # fmt: skip
 
 
 def environment(backend: Backend, paths: Paths, host: Host) -> dict[str, str]:
