@@ -1,12 +1,13 @@
 """A backend: one `env/<name>.env`, parsed and checked, and where each value came from."""
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lifecycle import env_file
+from lifecycle.arguments import Refused
+from lifecycle.arguments.setting import checked
 from lifecycle.env_file import PROCESS, Setting, Settings, nearest
 from lifecycle.errors import ConfigError
 from lifecycle.host import GIB
@@ -102,12 +103,14 @@ class Backend:
         return Backend(self.name, {**self.settings, key: setting})
 
     def vllm_flags(self) -> tuple[str, ...]:
-        """The flags that the keys of this backend become, in the table's order."""
+        """The flags that the keys of this backend become, in the table's order; `EXTRA_ARGS` is
+        `steps/extra_arguments.py`'s.
+        """
         flags: list[str] = []
         for key in KEYS.values():
             if key.flag and self.get(key.name):
                 flags += [*key.before, key.flag, self._told(key)]
-        return (*flags, *shlex.split(self.get("EXTRA_ARGS")))
+        return tuple(flags)
 
     def chosen(self, key: str) -> bool:
         """Whether somebody set this key, be it to its default."""
@@ -155,7 +158,7 @@ def load(name: str, root: Path, environ: Mapping[str, str], chosen: str | None =
     settings = _applicable(settings, name)
     _refuse_owned_flags(settings)
     _refuse_more_cards_than_named(settings)
-    return Backend(name, _with_template(settings, root))
+    return Backend(name, _with_extra_arguments(_with_template(settings, root), root))
 
 
 def load_shared(root: Path, environ: Mapping[str, str], only: Iterable[str] = KEYS) -> Settings:
@@ -290,6 +293,24 @@ def _with_template(settings: Settings, root: Path) -> Settings:
             f"there is no file {file}\n\nGive the path in full, or from the checkout's root.",
         )
     return {**settings, "CHAT_TEMPLATE": Setting(str(file), setting.source)}
+
+
+def _with_extra_arguments(settings: Settings, root: Path) -> Settings:
+    """Extra arguments that some version of vLLM takes, their paths in full.
+
+    Which one runs is known only with the machine: `steps/extra_arguments.py` asks again.
+    """
+    setting = settings.get("EXTRA_ARGS")
+    if setting is None:
+        return settings
+    # AMD's older cards get an image of a version that was not recorded, and IMAGE= may be any.
+    certain = "IMAGE" not in settings and settings["GPU"].text != "rocm"
+    try:
+        text = checked(setting.text, root, certain=certain)
+    except Refused as refused:
+        problem = f"{refused.what}\n\n{refused.fix}"
+        raise env_file.refused(KEYS["EXTRA_ARGS"], setting.text, setting.source, problem) from None
+    return {**settings, "EXTRA_ARGS": Setting(text, setting.source)}
 
 
 def _refuse_shared_port(name: str, known: Iterable[str], root: Path) -> None:

@@ -130,7 +130,8 @@ def refused(key: Key, text: str, source: str, problem: str) -> ConfigError:
 
 def blamed(key: Key, text: str, source: str) -> str:
     """A value and where it stands, as errors begin: `env/cpu.env:3: PORT=80`, `--port 80`."""
-    hidden = key.secret or "api-key" in text.replace("_", "-")
+    # Extra arguments may hold a secret that does not belong there.
+    hidden = key.secret or key.name == "EXTRA_ARGS"
     shown = "…" if hidden else _visible(text)
     return f"{source} {shown}" if source.startswith("--") else f"{source}: {key.name}={shown}"
 

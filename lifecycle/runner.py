@@ -127,11 +127,11 @@ class Runner:
                 from lifecycle.models import figures
 
                 figures.learn(self._hub(), self._paths, repo, revision)
-            case SeedModel(repo, revision):
+            case SeedModel(repo, revision, holds):
                 from lifecycle.models import seed
 
                 show, tell = self._display.fetching, self._display.tell
-                seed.bring(self._hub(), (repo, revision), self._paths, show, tell)
+                seed.bring(self._hub(), (repo, revision, holds), self._paths, show, tell)
             case StopServer(backend, name, now):
                 patience = Patience(now=now, tell=self._display.tell)
                 runtime(name).down(backend, self._paths, self._shell, patience)

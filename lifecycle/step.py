@@ -142,10 +142,15 @@ class AskHub:
 
 @dataclass(frozen=True)
 class SeedModel:
-    """A model to fetch from the hub, as far as it is not here."""
+    """A model to fetch from the hub, as far as it is not here.
+
+    Args:
+        holds: `model`, or `adapter` for one of `EXTRA_ARGS`.
+    """
 
     repo: str
     revision: str
+    holds: str = "model"
 
     def __str__(self) -> str:
         """What `--dry` shows."""

@@ -33,7 +33,7 @@ def of(backend: "Backend", host: "Host", vram: str = "") -> "Card":
     if vram:
         # Of a card that is only thought of nobody knows what is free; the rest is as it is here.
         named = here or Card(gpu, 0, arch=_arch(backend), wsl=host.os.wsl)
-        return replace(named, total=size(vram), free=None, count=1)
+        return replace(named, total=size(vram), free=None, count=1, ram=0)
     if here is None or not here.total:
         raise ConfigError(
             f"the memory of the card for GPU={backend.gpu} cannot be read here",

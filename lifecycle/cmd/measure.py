@@ -104,14 +104,15 @@ def subject(backend: "Backend", host: "Host") -> "Subject":
 
 def settings(backend: "Backend") -> dict[str, str]:
     """The settings that decide what a start takes; free text only as a fingerprint."""
-    from lifecycle.keys import flags_in
+    from lifecycle.arguments import memory
     from lifecycle.runtimes import launch
+    from lifecycle.steps import extra_arguments
 
     kept = {key: backend.get(key) for key in SHAPING}
     extra = backend.get("EXTRA_ARGS")
     if extra:
         kept["EXTRA_ARGS"] = launch.fingerprint(extra)
-        kept["eager"] = "yes" if "--enforce-eager" in flags_in(extra) else ""
+        kept["eager"] = "yes" if memory.eager(extra_arguments.read(backend, "")) else ""
     return {key: text for key, text in kept.items() if text}
 
 

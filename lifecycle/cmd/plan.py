@@ -39,12 +39,12 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command
     import dataclasses
 
     from lifecycle import facts, report
-    from lifecycle.cmd import card, choose, measure, wanted
+    from lifecycle.cmd import card, choose, companions, measure, wanted
     from lifecycle.errors import ModelUnavailable
     from lifecycle.machine import HURRY, Here
     from lifecycle.planner import fit as planner
     from lifecycle.shell import Shell
-    from lifecycle.steps import cards, fit, serve_arguments
+    from lifecycle.steps import cards, extra_arguments, fit, serve_arguments
 
     where, machine = choose.places(), Here(Shell(), HURRY)
     given = {"REVISION": revision, "MAX_MODEL_LEN": str(max_model_len or "")}
@@ -54,9 +54,12 @@ def plan(  # noqa: PLR0913, PLR0917 - each is an option of the command
     host = facts.with_backend(facts.survey(where, machine), backend, where, machine)
     if not vram:
         cards.require(backend, host)
+    version = serve_arguments.version(backend, host)
+    extra_arguments.require(backend, host, version)
     known = _figures(backend, host.weights, where)
+    host = companions.learned(backend, host, where)
     on = card.of(backend, host, vram)
-    asked = fit.wanted(backend, serve_arguments.version(backend, host))
+    asked = fit.wanted(backend, version, host, known)
     measured = None
     if not vram:
         each = planner.plan(known, on, asked).weights

@@ -91,7 +91,7 @@ def _rendered(gpu: str, machine: "Machine", shell: "Shell", *, elsewhere: bool) 
     from lifecycle.cmd import choose
     from lifecycle.host import Weights
     from lifecycle.runtimes import compose
-    from lifecycle.steps import cards, docker, serve
+    from lifecycle.steps import cards, docker, extra_arguments, serve, serve_arguments
 
     where = choose.places()
     host = facts.survey(where, machine)
@@ -102,6 +102,7 @@ def _rendered(gpu: str, machine: "Machine", shell: "Shell", *, elsewhere: bool) 
     # A recording holds the place of one model, on a disk of somebody else's.
     seen = facts.with_backend(host, backend, where, machine)
     host = replace(seen, weights=Weights()) if elsewhere else seen
+    extra_arguments.require(backend, host, serve_arguments.version(backend, host))
     given = docker.environment(backend, where, host)
     cache = docker.cache(backend, where, host)
     left_open = {KEY, *([MODEL] if host.weights.root is None else [])}
@@ -157,6 +158,12 @@ def _header(backend: "Backend", host: "Host", cache: Path) -> str:
         f"{OURS}: {backend.served_name} for the backend {backend.name} (GPU={backend.gpu}).",
         f"# Made for {card} on {host.os.name}; its paths are those of this machine.",
         *(f"# {note}" for note in docker.notes(backend, host)),
+        *(
+            f"# First:  inv seed-models --gpu {backend.name}, then render again: {word} is not "
+            "here, and servers ask the hub for nothing"
+            for word, seen in host.companions.items()
+            if seen.problem
+        ),
         f"# Once:   mkdir -p {cache}",
         f"# Start:  {KEY}=… docker compose --file THIS up --detach",
         f"# Stop:   {KEY}=- docker compose --file THIS down",

@@ -7,6 +7,7 @@ from invoke import Context
 from lifecycle.cmd.command import GPU_OR_BEST_HELP, command, dry
 
 if TYPE_CHECKING:
+    from lifecycle.backend import Backend
     from lifecycle.host import Weights
     from lifecycle.models.source import Source
     from lifecycle.paths import Paths
@@ -52,6 +53,7 @@ def seed_models(  # noqa: PLR0913 - each is an option of the command
             raise ModelUnavailable(f"{backend.model} is not on the hub", why=here.problem,
                                    fix="See what is known: inv models")  # fmt: skip
         report.note(f"{backend.model} is here already, in {here.path}; it needs no hub")
+        _beside(backend, where, show=show)
         return
     if from_:
         copy.over_ssh(from_, source, where, show=show)
@@ -61,6 +63,7 @@ def seed_models(  # noqa: PLR0913 - each is an option of the command
     elif damage.snapshot(here.path, show=show):
         # The same commit: what a branch means by now is not asked.
         _from_hub(Source(source.repo, (here.path.name,)), where, show=show)
+    _beside(backend, where, show=show)
 
 
 def _bring(source: "Source", here: "Weights", where: "Paths", *, show: bool) -> None:
@@ -77,6 +80,14 @@ def _bring(source: "Source", here: "Weights", where: "Paths", *, show: bool) -> 
     _from_hub(source, where, show=show)
 
 
+def _beside(backend: "Backend", where: "Paths", *, show: bool) -> None:
+    """What `EXTRA_ARGS` names of the hub: servers ask it for nothing."""
+    from lifecycle.cmd import companions
+
+    for hub, holds in companions.missing(backend, where):
+        _from_hub(hub, where, show=show, holds=holds)
+
+
 def _offline() -> bool:
     # The hub's library costs 0.7 s: only where the answer matters.
     from lifecycle.hub import client
@@ -84,7 +95,7 @@ def _offline() -> bool:
     return client.offline()
 
 
-def _from_hub(source: "Source", where: "Paths", *, show: bool) -> None:
+def _from_hub(source: "Source", where: "Paths", *, show: bool, holds: str = "model") -> None:
     import os
 
     from lifecycle import report
@@ -93,7 +104,7 @@ def _from_hub(source: "Source", where: "Paths", *, show: bool) -> None:
     from lifecycle.models import seed
 
     hub = client.connect(where.root, os.environ, report.note)
-    order = seed.order(hub, source.repo, source.revision, where)
+    order = seed.order(hub, source.repo, source.revision, where, holds)
     if show:
         report.order(order)
         return

@@ -114,6 +114,7 @@ def with_backend(
         host,
         venv=known.venv,
         weights=known.weights,
+        companions=known.companions,
         server=known.server,
         port_owner=known.port_owner,
         unread={**host.unread, **problems},
@@ -128,6 +129,8 @@ def _of_backend(backend: Backend, paths: Paths, machine: Machine) -> Host:
     return Host(
         venv=machine.ask(f"venv.{name}", Venv(), lambda: venv.look(backend, paths)),
         weights=machine.ask(f"weights.{name}", unknown, lambda: weights.look(backend, paths)),
+        # Not recorded: paths of a person's, and of this machine also when another is replayed.
+        companions=weights.companions(backend, paths),
         server=running,
         port_owner=machine.ask(
             f"port.{name}", "", lambda: network.other_listener(backend, running, paths)

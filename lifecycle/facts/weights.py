@@ -5,11 +5,13 @@ from datetime import datetime
 from pathlib import Path
 
 from lifecycle import tables
+from lifecycle.arguments import Refused, parse, places
+from lifecycle.arguments.places import ON_HUB
 from lifecycle.backend import Backend
 from lifecycle.errors import ModelUnavailable
 from lifecycle.host import Weights
 from lifecycle.model import Model
-from lifecycle.models import cache, figures, folder, seed, source
+from lifecycle.models import cache, companion, figures, folder, seed, source
 from lifecycle.models.figures import Loaded
 from lifecycle.models.source import Source
 from lifecycle.paths import Paths, expanded
@@ -21,6 +23,16 @@ def look(backend: Backend, paths: Paths) -> Weights:
     asked = hub is not None and figures.asked(paths, hub.repo, hub.revision)
     model, unread = _figures(found, backend, paths)
     return replace(found, model=model, asked=asked, unread=unread)
+
+
+def companions(backend: Backend, paths: Paths) -> dict[str, Weights]:
+    """Draft models, adapters and tokenizers that `EXTRA_ARGS` names, by the word it names them."""
+    try:
+        found = places(parse(backend.get("EXTRA_ARGS")))
+    except Refused:  # said where it is written
+        return {}
+    how = Loaded(backend.get("DTYPE"))
+    return {one.word: companion.look(one, paths, how) for one in found if one.holds in ON_HUB}
 
 
 def find(backend: Backend, paths: Paths) -> Weights:
@@ -54,7 +66,8 @@ def _cached(hub: Source, paths: Paths) -> Weights:
     """The first complete snapshot that will do."""
     places = [place for one in hub.revisions if (place := cache.find(paths, hub.repo, one))]
     found = [
-        _weights(place, place.parent.parent, cache.problem(place))
+        # An adapter may be whole, and is no model all the same.
+        _weights(place, place.parent.parent, cache.problem(place) or folder.other_kind(place))
         for place in dict.fromkeys(places)
     ]
     best = next((one for one in found if not one.problem), next(iter(found), None))

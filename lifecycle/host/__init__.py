@@ -73,6 +73,8 @@ class Host:
     """Those of the system libraries asked for that can be loaded."""
     venv: Venv = field(default_factory=Venv)
     weights: Weights = field(default_factory=Weights)
+    companions: dict[str, Weights] = field(default_factory=dict)
+    """Adapters, draft models and tokenizers of `EXTRA_ARGS`, by the word that names each."""
     server: Server = field(default_factory=Server)
     port_owner: str = ""
     """Who else listens on the backend's port; "" when it is free or ours."""

@@ -35,6 +35,7 @@ class Weights:
         model: its figures, for the planner; None when nobody knows them.
         asked: the hub told them, be they readable to the planner or not.
         unread: why the planner cannot read what is known of it; "" when it can, or none is.
+        rank: of a LoRA adapter; 0 of anything else.
     """
 
     path: Path | None = None
@@ -45,6 +46,7 @@ class Weights:
     model: Model | None = None
     asked: bool = False
     unread: str = ""
+    rank: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,13 @@ RESERVED_FLAGS = {
     "--uds": "clients reach the server over PORT",
     "--hf-token": "the token would show in the process list",
     "--config": "a file could bring any of the flags that must not be here",
+    "--revision": "it is REVISION",
+    "--download-dir": "models are kept in MODELS_DIR, and fetched before the start",
+    "--ssl-keyfile": "servers speak HTTP on 127.0.0.1; inv expose brings TLS",
+    "--ssl-certfile": "servers speak HTTP on 127.0.0.1; inv expose brings TLS",
+    "--ssl-ca-certs": "servers speak HTTP on 127.0.0.1; inv expose brings TLS",
+    "--headless": "nothing would answer at PORT",
+    "--grpc": "nothing would answer at PORT over HTTP",
 }
 
 

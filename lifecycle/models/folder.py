@@ -23,10 +23,10 @@ def problem(folder: Path) -> str:
         return f"{folder} is a file; a model is a folder with config.json, weights and tokenizer"
     if not folder.is_dir():
         return f"{folder} does not exist"
-    return _other_kind(folder) or _bad_config(folder) or _bad_weights(folder)
+    return other_kind(folder) or _bad_config(folder) or _bad_weights(folder)
 
 
-def _other_kind(folder: Path) -> str:
+def other_kind(folder: Path) -> str:
     """What the folder holds instead of a model."""
     files = _weight_files(folder)
     if (folder / ADAPTER).is_file() and all(one.name.startswith("adapter") for one in files):
@@ -34,7 +34,7 @@ def _other_kind(folder: Path) -> str:
         return (
             f"{folder} is a LoRA adapter, not a model by itself. Serve the model it was made for"
             + (f" ({base})" if base else "")
-            + f" with EXTRA_ARGS=--enable-lora --lora-modules {folder.name}={folder}"
+            + f" with EXTRA_ARGS='--enable-lora --lora-modules {folder.name}={folder}'"
         )
     if not files and any(folder.glob("*.gguf")):
         return (

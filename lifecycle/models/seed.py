@@ -75,8 +75,11 @@ def here(paths: Paths, repo: str, revision: str) -> Path | None:
     return place if cache.sealed(place) else None
 
 
-def order(hub: "Hub", repo: str, revision: str, paths: Paths) -> Order:
+def order(hub: "Hub", repo: str, revision: str, paths: Paths, holds: str = "model") -> Order:
     """Ask the hub what there is and choose what vLLM loads: kilobytes.
+
+    Args:
+        holds: `model`, or `adapter`.
 
     Raises:
         ModelUnavailable: no such repo, no access, or nothing in it that vLLM can load.
@@ -90,9 +93,12 @@ def order(hub: "Hub", repo: str, revision: str, paths: Paths) -> Order:
     if found.gated and not cache.sealed(place.snapshot):
         # The hub shows everybody what is in a gated repo, and refuses its files.
         hub.access(found.id)
-    index = selection.index_in(found.files)
-    read = _index(hub, found, place, index) if index else None
-    chosen = selection.select(found.id, found.files, read)
+    if holds == "adapter":
+        chosen = selection.adapter(found.id, found.files)
+    else:
+        index = selection.index_in(found.files)
+        read = _index(hub, found, place, index) if index else None
+        chosen = selection.select(found.id, found.files, read)
     items = tuple(
         Item(file.path, file.size, file.digest, hub.url(found.id, found.sha, file.path))
         for file in chosen.files
@@ -102,7 +108,7 @@ def order(hub: "Hub", repo: str, revision: str, paths: Paths) -> Order:
 
 def bring(
     hub: "Hub",
-    wanted: tuple[str, str],
+    wanted: tuple[str, str, str],
     paths: Paths,
     on_progress: Callable[[Files], None],
     tell: Callable[[str], None],
@@ -110,17 +116,18 @@ def bring(
     """All of it in one: ask, look for room, fetch; a complete commit is not even asked for.
 
     Args:
-        wanted: a repo, and the branch, tag or commit of it.
+        wanted: a repo, the branch, tag or commit of it, and what it holds: `model` or `adapter`.
         tell: gets what a person should know before it comes.
 
     Raises:
         ModelUnavailable: refused, no room, or bytes that are wrong twice.
         HostNotReady: the hub cannot be reached.
     """
-    complete = here(paths, *wanted) or cache.settled(paths, *wanted, on_progress)
+    repo, revision, holds = wanted
+    complete = here(paths, repo, revision) or cache.settled(paths, repo, revision, on_progress)
     if complete:
         return complete
-    ordered = order(hub, *wanted, paths)
+    ordered = order(hub, repo, revision, paths, holds)
     for text in cautions(ordered):
         tell(text)
     prepare(ordered, paths)

@@ -17,13 +17,14 @@ from typing import Any
 
 from lifecycle.errors import LifecycleError, ModelUnavailable
 from lifecycle.hub.repo import ENDPOINT, File
-from lifecycle.models.folder import CONFIG, PARAMS
+from lifecycle.models.folder import ADAPTER, CONFIG, PARAMS
 
 SAFETENSORS, MISTRAL, BIN, PT = "safetensors", "mistral", "bin", "pt"
 PATTERNS = {
     SAFETENSORS: "*.safetensors", MISTRAL: "consolidated*.safetensors", BIN: "*.bin", PT: "*.pt",
 }  # fmt: skip
 """Formats of weights in the order of preference, and their files."""
+ADAPTER_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "adapter_model.pt")
 INDEXES = {
     SAFETENSORS: "model.safetensors.index.json",
     MISTRAL: "consolidated.safetensors.index.json",
@@ -115,6 +116,31 @@ def select(repo: str, files: Iterable[File], index: Mapping[str, Any] | None = N
     )
 
 
+def adapter(repo: str, files: Iterable[File]) -> Selection:
+    """The files of a LoRA adapter that vLLM loads (`lora/lora_model.py`, `from_local_checkpoint`).
+
+    Raises:
+        ModelUnavailable: it is none, or has no weights.
+    """
+    known = {file.path: file for file in files}
+    weights = next((name for name in ADAPTER_WEIGHTS if name in known), "")
+    if ADAPTER not in known or not weights:
+        lacking = f"no {ADAPTER}" if ADAPTER not in known else "no weights of an adapter"
+        raise ModelUnavailable(
+            f"{repo} is no LoRA adapter",
+            why=f"it has {lacking}",
+            fix="Name a repo that PEFT wrote, or remove it from EXTRA_ARGS.",
+        )
+    wanted = [known[ADAPTER], known[weights]]
+    return Selection(
+        format=PurePosixPath(weights).suffix.removeprefix("."),
+        files=tuple(wanted),
+        weights=(weights,),
+        code=(),
+        left_out=tuple(file for path, file in known.items() if path not in {ADAPTER, weights}),
+    )
+
+
 def _format(paths: set[str]) -> str | None:
     """The format that is there and has its config."""
     for kind in PATTERNS:
@@ -176,8 +202,8 @@ def _nothing_to_load(repo: str, paths: set[str]) -> LifecycleError:
             f"{repo} is an adapter (LoRA), not a model by itself",
             why="it has adapter_config.json, and no weights of its own beside the adapter's",
             fix="Set MODEL= to the model it was made for (base_model_name_or_path in its "
-            "adapter_config.json), and add the adapter with EXTRA_ARGS=--enable-lora "
-            "--lora-modules NAME=PATH.",
+            "adapter_config.json), and add the adapter with "
+            f"EXTRA_ARGS='--enable-lora --lora-modules NAME={repo}'.",
         )
     elsewhere = {ELSEWHERE.get(PurePosixPath(path).suffix.lower(), "") for path in paths} - {""}
     if "model_index.json" in paths:

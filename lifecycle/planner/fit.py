@@ -1,11 +1,13 @@
 """Does a model fit: the sum, line by line, and one verdict. Pure arithmetic; looks at nothing."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lifecycle import tables
 from lifecycle.host import GIB
 from lifecycle.model import Model
 from lifecycle.planner import advice, limits, refusals
+from lifecycle.planner import length as lengths
 from lifecycle.planner.advice import SHORTEST, rounded
 from lifecycle.planner.plan import (
     DOES_NOT_FIT,
@@ -57,12 +59,13 @@ def plan(
         measured: bytes of overhead a start of this model on this card really took.
         candidates: other models to offer when this one does not fit, best first.
     """
+    model = lengths.overridden(model, wanted.overrides, wanted.version)
     whole = total(model, card, wanted, measured)
     blocked, cautions = limits.of(model.architecture, card, wanted)
     most = model.architecture.longest or max(wanted.length, SHORTEST)
     asked = wanted.length or most
-    # vLLM itself refuses more than the model's own length.
-    reached = 0 if blocked else rounded(whole.longest(asked), asked)
+    beyond = _beyond(model, wanted)
+    reached = 0 if blocked or beyond else rounded(whole.longest(asked), asked)
     verdict = _verdict(reached, asked, full=whole.seats == whole.requests)
     length = reached if verdict == FITS_WITH else asked
     low, middle, high = _tokens(whole, wanted, length)
@@ -84,16 +87,49 @@ def plan(
         longest=0 if blocked else rounded(whole.longest(most), most),
         requests=_at_once(whole, length) if starts else 0,
         missing=_missing(whole, asked if starts or wanted.length else SHORTEST, verdict),
-        exact=whole.cache.plain and not model.architecture.unknown,
+        exact=whole.cache.plain and not model.architecture.unknown and not wanted.unreckoned,
         settings=whole.settings(asked, length) if verdict == FITS_WITH else {},
         blocked=blocked,
         cautions=cautions,
-        shortage=whole.shortage,
+        shortage=beyond or whole.shortage,
         notes=_notes(model, whole, wanted),
-        alternatives=() if verdict == FITS else _instead(model, card, wanted, measured, candidates),
+        alternatives=()
+        if verdict == FITS
+        else _shorter(model, card, wanted, measured)
+        if beyond
+        else _instead(model, card, wanted, measured, candidates),
+        unreckoned=wanted.unreckoned,
         conditions=unseen,
         derived=model.architecture.longest,
     )
+
+
+def _beyond(model: Model, wanted: Wanted) -> str:
+    """Why vLLM refuses a length that the model cannot do; "" when it can, or nobody knows."""
+    most = model.architecture.furthest
+    if not most or wanted.length <= most:
+        return ""
+    said = f"the model can do {most} tokens, not {wanted.length}: MAX_MODEL_LEN={most}"
+    if lengths.yarn_needs_length(wanted.overrides, wanted.version):
+        return (
+            f"{said}, or add max_position_embeddings to --hf-overrides: vLLM 0.30 and newer take "
+            "the length from there, yarn's factor no longer counts"
+        )
+    return f"{said}, or lengthen it with --hf-overrides (max_position_embeddings, rope_parameters)"
+
+
+def _shorter(
+    model: Model, card: Card, wanted: Wanted, measured: int | None
+) -> tuple[Alternative, ...]:
+    """The longest context that the model can do and that fits."""
+    most = model.architecture.longest
+    whole = total(model, card, replace(wanted, length=most), measured)
+    length = rounded(whole.longest(most), most)
+    if length < min(SHORTEST, most):
+        return ()
+    change = {"MAX_MODEL_LEN": str(length), **whole.settings(most, length)}
+    said = " ".join(f"{key}={value}" for key, value in change.items())
+    return (Alternative(f"{said}: up to {length} tokens", settings=change, length=length),)
 
 
 def _verdict(reached: int, asked: int, *, full: bool) -> str:
@@ -165,6 +201,6 @@ def _notes(model: Model, whole: Total, wanted: Wanted) -> tuple[str, ...]:
     ]
     if kind.method and not kind.bits and not model.exact:
         said.append(f"the size of {kind.method} weights is not known: counted as 16 bits")
-    if architecture.furthest and wanted.length > architecture.furthest:
-        said.append(f"vLLM refuses more than the model's {architecture.furthest} tokens")
+    if wanted.unreckoned:
+        said.append(f"not reckoned: {', '.join(wanted.unreckoned)}")
     return tuple(one for one in said if one)

@@ -44,6 +44,8 @@ class Start:
         tensor: cards that share each layer.
         pipeline: cards that share the layers.
         eager: no graphs.
+        adapters: LoRA is on: graphs are captured with and without it (vLLM:
+            `cudagraph_specialize_lora`).
     """
 
     gpu: str
@@ -55,6 +57,7 @@ class Start:
     tensor: int = 1
     pipeline: int = 1
     eager: bool = False
+    adapters: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,8 @@ def _picture(architecture: Architecture, prompt: int, size: int, tensor: int) ->
 
 def _graphs(architecture: Architecture, start: Start) -> float:
     """Layers times graphs."""
-    return len(architecture.layers) / start.pipeline * captured(start.batch.requests)
+    graphs = captured(start.batch.requests) * (2 if start.adapters else 1)
+    return len(architecture.layers) / start.pipeline * graphs
 
 
 def _on_cpu(architecture: Architecture, start: Start) -> Overhead:

@@ -1,7 +1,11 @@
 """A question to the planner and its answer, as plain values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from lifecycle.model import Model
+from lifecycle.planner.lora import Lora
 from lifecycle.planner.overhead import Overhead
 
 FITS = "fits"
@@ -22,6 +26,7 @@ class Card:
         arch: compute capability (`8.9`) or gfx name; "" when unknown: no limits are known then.
         count: cards there are.
         ours: what is not free is held by the server that the planned one replaces.
+        ram: of the machine, as much as can be had; 0 when unknown.
     """
 
     gpu: str
@@ -32,6 +37,7 @@ class Card:
     count: int = 1
     wsl: bool = False
     ours: bool = False
+    ram: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,16 @@ class Wanted:
         version: of vLLM.
         eager: `--enforce-eager`: no graphs.
         speculated: tokens guessed ahead of each request.
+        method: by what: `mtp` is the model's own layers for it; others hold nothing on a card,
+            but for their `draft`.
+        draft: the model that guesses; None without one, or where its figures are unknown.
+        lora: adapters there must be room for; None without.
+        offload: bytes of weights that go to RAM instead of each card (`--cpu-offload-gb`).
+        blocks: `--num-gpu-blocks-override`; 0: as many as there is room for.
+        block: `--block-size`; 0: vLLM's own.
+        data: whole copies of the model, each on cards of its own (`--data-parallel-size`).
+        overrides: `--hf-overrides`.
+        unreckoned: flags that take or free memory, nobody knows how much.
         blind: `--language-model-only`: the part that sees is not loaded.
         overlap: False for `--no-async-scheduling`.
         prefixes: False for `--no-enable-prefix-caching`.
@@ -68,11 +84,25 @@ class Wanted:
     version: str = ""
     eager: bool = False
     speculated: int = 0
+    method: str = "mtp"
+    draft: Model | None = None
+    lora: Lora | None = None
+    offload: int = 0
+    blocks: int = 0
+    block: int = 0
+    data: int = 1
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    unreckoned: tuple[str, ...] = ()
     blind: bool = False
     overlap: bool = True
     prefixes: bool = True
     state_dtype: str = ""
     deprecated: bool = False
+
+    @property
+    def cards(self) -> int:
+        """Cards it takes."""
+        return self.tensor * self.pipeline * self.data
 
 
 @dataclass(frozen=True)
@@ -122,6 +152,7 @@ class Plan:
         blocked: why this card cannot run it at all; cautions are good to know.
         shortage: why vLLM would refuse before it loads anything; "" when it would not.
         notes: what is estimated, and why.
+        unreckoned: flags whose part of the memory nobody reckoned.
     """
 
     model: str
@@ -148,6 +179,7 @@ class Plan:
     alternatives: tuple[Alternative, ...] = ()
     conditions: tuple[str, ...] = ()
     derived: int = 0
+    unreckoned: tuple[str, ...] = ()
 
     @property
     def kv_available(self) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from lifecycle import tables
 from lifecycle.host import GIB
 from lifecycle.model import Architecture, Held, Model, Vision
-from lifecycle.planner import kv, overhead, weights
+from lifecycle.planner import kv, lora, overhead, weights
 from lifecycle.planner.kv import BYTES
 from lifecycle.planner.overhead import Batch, Overhead, Start
 from lifecycle.planner.plan import Card, Line, Wanted
@@ -79,11 +79,16 @@ class Total:
 
 @dataclass(frozen=True)
 class _Parts:
+    """What stands in the sum; `held` is all that vLLM counts as weights, after `offloaded`."""
+
     held: int
     overhead: Overhead
     cache: kv.Cache
     requests: int
     seated: bool
+    draft: int = 0
+    adapters: int = 0
+    offloaded: int = 0
 
 
 def total(model: Model, card: Card, wanted: Wanted, measured: int | None = None) -> Total:
@@ -97,17 +102,23 @@ def total(model: Model, card: Card, wanted: Wanted, measured: int | None = None)
     dtype = wanted.dtype if wanted.dtype not in {"", "auto"} else architecture.dtype
     start = Start(
         card.gpu, size, card.total, wanted.version, wanted.length or architecture.longest, dtype,
-        wanted.tensor, wanted.pipeline, wanted.eager,
+        wanted.tensor, wanted.pipeline, wanted.eager, wanted.lora is not None,
     )  # fmt: skip
+    own = held(model, wanted)
+    layers = len(architecture.layers)
+    weighed = weights.on_card(own, layers, wanted.tensor, wanted.pipeline)
+    guesses, adapters = _draft(wanted), _adapters(architecture, wanted)
+    # Layers alone are offloaded (vLLM: `make_layers`), not what is embedded.
+    whole = own.layers // (wanted.tensor * wanted.pipeline)
+    offloaded = min(wanted.offload, whole) if card.gpu != "cpu" else 0
     parts = _Parts(
-        weights.on_card(
-            held(model, wanted), len(architecture.layers), wanted.tensor, wanted.pipeline
-        ),
+        weighed + guesses + adapters - offloaded,
         overhead.estimate(architecture, start, measured),
-        kv.cache(architecture, layout(architecture, card, wanted, size)),
+        kv.cache(_keeping(architecture, wanted), layout(architecture, card, wanted, size)),
         size.requests,
         _seated(architecture, card, wanted),
-    )
+        guesses, adapters, offloaded,
+    )  # fmt: skip
     if card.gpu == "cpu":
         return _on_cpu(model, card, wanted, parts)
     return _on_card(model, card, wanted, parts)
@@ -142,7 +153,28 @@ def held(model: Model, wanted: Wanted) -> Held:
 
 
 def _guesses(architecture: Architecture, wanted: Wanted) -> bool:
-    return bool(wanted.speculated and architecture.ahead)
+    """Whether the model's own layers for it are loaded."""
+    return bool(wanted.speculated and architecture.ahead and wanted.method == "mtp")
+
+
+def _draft(wanted: Wanted) -> int:
+    """Bytes of the model that guesses ahead, on one card."""
+    other = wanted.draft
+    if other is None:
+        return 0
+    return weights.on_card(other.held, len(other.architecture.layers), wanted.tensor)
+
+
+def _adapters(architecture: Architecture, wanted: Wanted) -> int:
+    return lora.buffers(architecture, wanted.lora, wanted.tensor) if wanted.lora else 0
+
+
+def _keeping(architecture: Architecture, wanted: Wanted) -> Architecture:
+    """With the layers of the model that guesses ahead: they keep tokens in the same blocks."""
+    if wanted.draft is None:
+        return architecture
+    more = wanted.draft.architecture.layers
+    return replace(architecture, layers=(*architecture.layers, *more))
 
 
 def layout(architecture: Architecture, card: Card, wanted: Wanted, size: Batch) -> kv.Layout:
@@ -158,7 +190,7 @@ def layout(architecture: Architecture, card: Card, wanted: Wanted, size: Batch) 
     return kv.Layout(
         wanted.kv_dtype, dtype, wanted.tensor, wanted.pipeline, size.tokens * steps,
         tables.fit.overhead(wanted.version).hybrid, wanted.speculated,
-        kv.CPU_BLOCK if large else kv.BLOCK, kv.STATES if wanted.prefixes else 1,
+        wanted.block or (kv.CPU_BLOCK if large else kv.BLOCK), kv.STATES if wanted.prefixes else 1,
         wanted.state_dtype,
     )  # fmt: skip
 
@@ -188,17 +220,45 @@ def _on_card(model: Model, card: Card, wanted: Wanted, parts: _Parts) -> Total:
         *_common(model, parts, available),
     )
     shortage, lack = _shortage(card, wanted, free, budget), max(0, budget - free)
+    if wanted.blocks:
+        return _with_blocks(budget, available, wanted, parts, lines, shortage, lack)
     return Total(
         budget, parts.held, parts.overhead, parts.cache, available, lines, shortage, lack,
         parts.requests, parts.seated,
     )  # fmt: skip
 
 
+def _with_blocks(  # noqa: PLR0913, PLR0917 - the parts of one sum
+    budget: int, available: int, wanted: Wanted, parts: _Parts, lines: tuple[Line, ...],
+    shortage: str, lack: int,
+) -> Total:  # fmt: skip
+    """A KV cache of a given number of blocks, whatever there is room for."""
+    space = wanted.blocks * parts.cache.block_bytes
+    over = max(0, space - (available - parts.overhead.error))
+    if over and not shortage:
+        shortage = (
+            f"--num-gpu-blocks-override {wanted.blocks} takes {space / GIB:.1f} GiB, "
+            f"{over / GIB:.1f} GiB more than is left"
+        )
+    exact = replace(parts.overhead, error=0)
+    blocks = f"{wanted.blocks} blocks: --num-gpu-blocks-override"
+    given = Line("of it: the KV cache", space, blocks)
+    return Total(
+        budget, parts.held, exact, parts.cache, space, (*lines, given), shortage, lack or over,
+        parts.requests, parts.seated,
+    )  # fmt: skip
+
+
 def _shortage(card: Card, wanted: Wanted, free: int, budget: int) -> str:
     """What vLLM refuses before it loads anything."""
-    number = wanted.tensor * wanted.pipeline
+    number = wanted.cards
     if number > card.count:
         return f"it needs {number} cards, this machine has {card.count}"
+    if card.ram and wanted.offload * number > card.ram:
+        return (
+            f"--cpu-offload-gb puts {wanted.offload * number / GIB:.1f} GiB into RAM, and "
+            f"{card.ram / GIB:.1f} GiB can be had"
+        )
     if free < budget:
         return f"{free / GIB:.1f} GiB are free, and vLLM refuses to take {budget / GIB:.1f} of it"
     return ""
@@ -235,19 +295,29 @@ def _told(
 
 def _common(model: Model, parts: _Parts, available: int) -> tuple[Line, ...]:
     taken = parts.overhead
-    weighed = Line("weights", -parts.held, model.source)
+    weighed = _weights(model, parts)
     left = Line("left for the KV cache", available)
     if taken.measured:
-        return (weighed, Line("working memory", -taken.context, "measured here"), left)
+        return (*weighed, Line("working memory", -taken.context, "measured here"), left)
     error = f"an estimate, all of it ± {taken.error / GIB:.1f} GiB"
     steps = (
         Line("context and libraries", -taken.context, error),
         Line("largest step", -taken.peak),
     )
     graphs = (Line("CUDA graphs", -taken.graphs),) if taken.graphs else ()
-    return (weighed, *steps, *graphs, left)
+    return (*weighed, *steps, *graphs, left)
+
+
+def _weights(model: Model, parts: _Parts) -> tuple[Line, ...]:
+    own = parts.held - parts.draft - parts.adapters + parts.offloaded
+    beside = (
+        Line("draft model", -parts.draft, "--speculative-config"),
+        Line("room for LoRA adapters", -parts.adapters, "--enable-lora"),
+        Line("of the weights in RAM", parts.offloaded, "--cpu-offload-gb"),
+    )
+    return (Line("weights", -own, model.source), *(one for one in beside if one.bytes))
 
 
 def _cards(card: Card, wanted: Wanted) -> str:
-    number = wanted.tensor * wanted.pipeline
+    number = wanted.cards
     return f"{card.name}, each of {number} cards".removeprefix(", ") if number > 1 else card.name

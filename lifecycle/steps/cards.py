@@ -65,12 +65,11 @@ def of(backend: Backend, host: Host) -> Cards:
 
 def ranks(backend: Backend) -> int:
     """How many cards the server computes on: tensor, pipeline and data parallel."""
-    extra = extra_arguments.values(backend.get("EXTRA_ARGS"))
-    names = (("--pipeline-parallel-size", "-pp"), ("--data-parallel-size", "-dp"))
-    product = int(backend.get("TENSOR_PARALLEL") or 1)
-    for long, short in names:
-        product *= extra_arguments.number(extra.get(long, extra.get(short, ""))) or 1
-    return product
+    extra = extra_arguments.read(backend, "")
+    tensor = int(backend.get("TENSOR_PARALLEL") or extra.number("--tensor-parallel-size") or 1)
+    pipeline = extra.number("--pipeline-parallel-size") or 1
+    copies = extra.number("--data-parallel-size-local") or extra.number("--data-parallel-size") or 1
+    return tensor * pipeline * copies
 
 
 def visible(backend: Backend, host: Host) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from lifecycle.backend import Backend
 from lifecycle.host import Host, Launch
@@ -17,6 +18,7 @@ from lifecycle.steps import (
     cards,
     chain,
     docker_engine,
+    extra_arguments,
     images,
     nvidia,
     nvidia_containers,
@@ -24,6 +26,7 @@ from lifecycle.steps import (
     pull,
     serve_arguments,
 )
+from lifecycle.steps.extra_arguments import Mount
 from lifecycle.tables.serving import Image
 
 
@@ -123,7 +126,8 @@ def files(backend: Backend, paths: Paths, host: Host, names: Path) -> list[str]:
 
 
 def environment_file(backend: Backend, host: Host, labels: Mapping[str, str] | None = None) -> str:
-    """A compose file that passes each variable of the server through, by its name alone.
+    """A compose file that passes each variable of the server through, by its name alone, and mounts
+    what `EXTRA_ARGS` names.
 
     Args:
         labels: what the container carries besides: whose it is.
@@ -131,8 +135,19 @@ def environment_file(backend: Backend, host: Host, labels: Mapping[str, str] | N
     names = sorted(serve_arguments.environment(backend, host) | overlays.environment(backend, host))
     # Compose would take a dollar for a variable of its own.
     told = {name: text.replace("$", "$$") for name, text in (labels or {}).items()}
-    service = {"environment": names, **({"labels": told} if told else {})}
+    service: dict[str, Any] = {"environment": names, **({"labels": told} if told else {})}
+    seen = extra_arguments.mounts(backend, host, serve_arguments.version(backend, host))
+    if seen:
+        service["volumes"] = [_bind(one) for one in seen]
     return json.dumps({"services": {"vllm": service}}, indent=1) + "\n"
+
+
+def _bind(mount: Mount) -> dict[str, Any]:
+    """As `compose/chat-template.yml` mounts a file; how many there are only EXTRA_ARGS says."""
+    return {
+        "type": "bind", "source": str(mount.source), "target": mount.target, "read_only": True,
+        "bind": {"create_host_path": False},
+    }  # fmt: skip
 
 
 def environment(backend: Backend, paths: Paths, host: Host) -> dict[str, str]:

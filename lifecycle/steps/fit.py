@@ -1,19 +1,21 @@
 """Whether the model fits this machine: asked before anything large is fetched or started."""
 
 from dataclasses import replace
+from typing import Any
 
 from lifecycle import tables
+from lifecycle.arguments import Arguments, memory
 from lifecycle.backend import Backend
 from lifecycle.errors import ModelUnavailable
 from lifecycle.host import GIB, Cpu, Gpu, Host
 from lifecycle.model import Model
 from lifecycle.models import figures
 from lifecycle.models.figures import Loaded
-from lifecycle.planner import fit
+from lifecycle.planner import fit, length
 from lifecycle.planner.fit import Card, Plan, Wanted
+from lifecycle.planner.lora import Lora, reckoned
 from lifecycle.step import Step, not_read
 from lifecycle.steps import cards, extra_arguments, serve_arguments
-from lifecycle.steps.extra_arguments import number
 
 
 def steps(backend: Backend, *, measured: int | None = None) -> list[Step]:
@@ -67,7 +69,7 @@ def plan(backend: Backend, host: Host, measured: int | None = None) -> Plan | No
     if host.server.alive:
         here = replace(here, free=_free_without(host) if here.gpu == "cpu" else None, ours=True)
     version = serve_arguments.version(backend, host)
-    found = fit.plan(known, here, wanted(backend, version), measured=measured)
+    found = fit.plan(known, here, wanted(backend, version, host, known), measured=measured)
     return replace(found, cautions=(*found.cautions, *cautions(backend, host)))
 
 
@@ -148,6 +150,8 @@ def notes(backend: Backend, found: Plan | None) -> list[str]:
         said.append(f"MAX_NUM_SEQS={seats}: as many requests at once as there is room for")
     if not found.derived and not backend.get("MAX_MODEL_LEN"):
         said.append(fit.UNNAMED)
+    if found.unreckoned:
+        said.append(f"not reckoned: {', '.join(found.unreckoned)}")
     return [*said, *(f"it starts if {one}" for one in found.conditions), *found.cautions]
 
 
@@ -156,34 +160,84 @@ def _reason(found: Plan) -> str:
     return "the longest context that fits" if cut else "all the model can do fits"
 
 
-def wanted(backend: Backend, version: str) -> Wanted:
+def wanted(
+    backend: Backend, version: str, host: Host | None = None, model: Model | None = None
+) -> Wanted:
     """What the backend's settings ask of the planner, those in `EXTRA_ARGS` too.
 
     Args:
         version: of vLLM; "" when unknown.
+        host: knows the models that extra arguments name.
+        model: what is planned; decides whether its adapters' room can be reckoned.
     """
-    extra = extra_arguments.values(backend.get("EXTRA_ARGS"))
+    extra = extra_arguments.read(backend, version)
+    said = memory.speculation(extra)
+    draft = _draft(said, host)
+    overrides = extra.held("--hf-overrides")
     return Wanted(
         length=int(backend.get("MAX_MODEL_LEN") or 0),
         utilization=float(backend.get("GPU_MEMORY_UTILIZATION") or 0),
         kv_gib=float(backend.get("KV_CACHE_GIB") or 0),
-        kv_dtype=backend.get("KV_CACHE_DTYPE"),
+        kv_dtype=backend.get("KV_CACHE_DTYPE") or str(extra.get("--kv-cache-dtype", "")),
         dtype=backend.get("DTYPE"),
         quantization=backend.get("QUANTIZATION"),
         requests=int(backend.get("MAX_NUM_SEQS") or 0),
-        batched=number(extra.get("--max-num-batched-tokens", "")),
-        tensor=int(backend.get("TENSOR_PARALLEL") or 1),
-        pipeline=number(extra.get("--pipeline-parallel-size", extra.get("-pp", ""))) or 1,
-        kv_bytes=number(extra.get("--kv-cache-memory-bytes", "")),
+        batched=extra.number("--max-num-batched-tokens"),
+        tensor=int(backend.get("TENSOR_PARALLEL") or extra.number("--tensor-parallel-size") or 1),
+        pipeline=extra.number("--pipeline-parallel-size") or 1,
+        data=_copies(extra),
+        kv_bytes=extra.number("--kv-cache-memory-bytes"),
         version=version,
-        eager="--enforce-eager" in extra,
-        speculated=extra_arguments.speculated(extra),
-        blind=extra_arguments.blind(extra),
-        overlap="--no-async-scheduling" not in extra,
-        prefixes="--no-enable-prefix-caching" not in extra,
-        state_dtype=extra.get("--mamba-ssm-cache-dtype", ""),
-        deprecated="--allow-deprecated-quantization" in extra,
+        eager=memory.eager(extra),
+        speculated=int(said.get("num_speculative_tokens") or 0),
+        method=memory.method(said),
+        draft=draft,
+        lora=_lora(extra),
+        offload=int(float(extra.get("--cpu-offload-gb", 0)) * GIB),
+        blocks=extra.number("--num-gpu-blocks-override"),
+        block=extra.number("--block-size"),
+        blind=memory.blind(extra),
+        overlap=extra.get("--async-scheduling", True),
+        prefixes=extra.get("--enable-prefix-caching", True),
+        state_dtype=str(extra.get("--mamba-ssm-cache-dtype", "")),
+        overrides=overrides,
+        unreckoned=_unreckoned(extra, model, draft),
+        deprecated=bool(extra.get("--allow-deprecated-quantization")),
     )
+
+
+def _copies(extra: Arguments) -> int:
+    """Copies of the model on this machine."""
+    return extra.number("--data-parallel-size-local") or extra.number("--data-parallel-size") or 1
+
+
+def _draft(said: dict[str, Any], host: Host | None) -> Model | None:
+    """The model that guesses ahead, as far as its figures are known."""
+    seen = host.companions.get(str(said.get("model"))) if host else None
+    return seen.model if seen else None
+
+
+def _lora(extra: Arguments) -> Lora | None:
+    if not extra.get("--enable-lora"):
+        return None
+    return Lora(
+        extra.number("--max-loras") or 1,
+        extra.number("--max-lora-rank") or Lora.rank,
+        sharded=bool(extra.get("--fully-sharded-loras")),
+    )
+
+
+def _unreckoned(extra: Arguments, model: Model | None, draft: Model | None) -> tuple[str, ...]:
+    """Flags that take or free memory, nobody knows how much."""
+    found, said = memory.unreckoned(extra), memory.speculation(extra)
+    if said and draft is None and memory.method(said) not in {memory.OWN, *memory.WITHOUT_WEIGHTS}:
+        found.append("--speculative-config")
+    overrides = extra.get("--hf-overrides")
+    if overrides and not (isinstance(overrides, dict) and length.touches(overrides)):
+        found.append("--hf-overrides")
+    if _lora(extra) and model is not None and not reckoned(model.architecture):
+        found.append("--enable-lora")
+    return tuple(dict.fromkeys(found))
 
 
 def card(backend: Backend, host: Host) -> Card | None:
@@ -205,7 +259,10 @@ def card(backend: Backend, host: Host) -> Card | None:
     # What differs by little is as good: RTX A5000 and 3090 have 24564 and 24576 MiB.
     enough = (1 - cards.NEARLY) * least.total
     count = sum(_read(backend, gpu).total >= enough for gpu in mine.allowed)
-    return Card(backend.gpu, least.total, free, arch, least.name, count, wsl=host.os.wsl)
+    return Card(
+        backend.gpu, least.total, free, arch, least.name, count, wsl=host.os.wsl,
+        ram=host.memory.available,
+    )  # fmt: skip
 
 
 def _read(backend: Backend, gpu: Gpu) -> Gpu:

@@ -6,8 +6,8 @@ from lifecycle.backend import Backend
 from lifecycle.env_file import nearest
 from lifecycle.errors import ConfigError
 from lifecycle.host import Host
-from lifecycle.keys import KEYS, abbreviates, flags_in
-from lifecycle.steps import amd, cards
+from lifecycle.keys import KEYS
+from lifecycle.steps import amd, cards, extra_arguments
 from lifecycle.tables.issues import Issue, issues
 from lifecycle.tables.versions import numbers
 
@@ -32,7 +32,9 @@ def applied(backend: Backend, host: Host, vllm: str) -> list[Applied]:
     """
     off = _off(backend)
     rows = [row for row in issues() if row.id not in off and _met(row, backend, host, vllm)]
-    met = [Applied(row, _environment(row, backend, host), _flags(row, backend)) for row in rows]
+    met = [
+        Applied(row, _environment(row, backend, host), _flags(row, backend, vllm)) for row in rows
+    ]
     return [one for one in met if one.environment or one.flags or one.issue.advice]
 
 
@@ -82,7 +84,7 @@ def _met(row: Issue, backend: Backend, host: Host, vllm: str) -> bool:
             not row.archs or any(arch.startswith(tuple(row.archs)) for arch in archs(backend, host))
         )
         and (not row.models or any(part in backend.model.lower() for part in row.models))
-        and (not row.asks or any(_asked(what, backend) for what in row.asks))
+        and (not row.asks or any(_asked(what, backend, vllm) for what in row.asks))
     )
 
 
@@ -108,23 +110,21 @@ def _chosen(backend: Backend, host: Host) -> str:
     return ",".join(map(str, mine.numbers))
 
 
-def _flags(row: Issue, backend: Backend) -> dict[str, str]:
+def _flags(row: Issue, backend: Backend, vllm: str) -> dict[str, str]:
     """Without those the user decided about."""
-    return {flag: text for flag, text in row.flags.items() if not _decided(flag, backend)}
+    return {flag: text for flag, text in row.flags.items() if not _decided(flag, backend, vllm)}
 
 
-def _asked(what: str, backend: Backend) -> bool:
+def _asked(what: str, backend: Backend, vllm: str) -> bool:
     """Whether a flag (`--flag`, or `--flag=value` by its beginning) is among the server's."""
     wanted, _, beginning = what.partition("=")
-    words = [part for word in backend.vllm_flags() for part in word.split("=", 1)]
-    following = zip(words, [*words[1:], ""], strict=True)
-    return any(
-        word.replace("_", "-") == wanted and value.startswith(beginning)
-        for word, value in following
-    )
+    pairs = zip(words := backend.vllm_flags(), (*words[1:], ""), strict=True)
+    by_key = any(flag == wanted and text.startswith(beginning) for flag, text in pairs)
+    value = extra_arguments.read(backend, vllm).get(wanted)
+    return by_key or (value is not None and value is not False and str(value).startswith(beginning))
 
 
-def _decided(flag: str, backend: Backend) -> bool:
+def _decided(flag: str, backend: Backend, vllm: str) -> bool:
     """Whether the user set a flag, by its key or among the extra arguments."""
     by_key = any(backend.chosen(key.name) for key in KEYS.values() if flag in key.spellings)
-    return by_key or any(abbreviates(one, flag) for one in flags_in(backend.get("EXTRA_ARGS")))
+    return by_key or flag in extra_arguments.read(backend, vllm).values

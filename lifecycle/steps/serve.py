@@ -11,7 +11,17 @@ from lifecycle.paths import Paths
 from lifecycle.planner.fit import Plan
 from lifecycle.runtimes import drain, launch
 from lifecycle.step import Action, AwaitReady, Step, StopServer, not_read
-from lifecycle.steps import cards, cpu, docker, fit, libraries, serve_arguments, venv, weights
+from lifecycle.steps import (
+    cards,
+    cpu,
+    docker,
+    extra_arguments,
+    fit,
+    libraries,
+    serve_arguments,
+    venv,
+    weights,
+)
 from lifecycle.steps.venv import Tools
 
 COMPARED = SHAPING
@@ -42,10 +52,16 @@ def prepare(  # noqa: PLR0913 - the two by name are about the plan
     cards.require(backend, host)
     # What only a person can mend comes before anything that takes minutes, and the machine before
     # the model: nobody should fetch 16 GB for a card that is not there.
-    plan = [*_machine(backend, paths, host, tools), *weights.known(backend, host)]
+    version = serve_arguments.version(backend, host)
+    plan = [
+        *_machine(backend, paths, host, tools),
+        *extra_arguments.steps(backend, host, version),
+        *weights.known(backend, host),
+        *weights.companions_known(backend, host),
+    ]
     if not (force or unchanged(backend, host)):
         plan += fit.steps(backend, measured=measured)
-    plan += weights.present(backend, host)
+    plan += [*weights.present(backend, host), *weights.companions_present(backend)]
     if backend.runtime == "docker":
         plan += docker.fetch(backend, host)
     if backend.runtime == "venv" or weights.needs_engine(backend, host):
@@ -142,6 +158,9 @@ def launched(backend: Backend, host: Host) -> Launch:
     settings[drain.KEY] = serve_arguments.drains(backend, host)
     settings["MODEL_FOLDER"] = str(host.weights.path)
     settings["MODEL_WRITTEN"] = host.weights.written
+    for word, seen in host.companions.items():
+        # Where a repo is here says which commit of it: a newer one needs a restart.
+        settings[f"EXTRA_ARGS {word}"] = str(seen.path or "")
     if backend.runtime == "docker":
         settings["IMAGE"] = docker.image(backend, host)
     else:

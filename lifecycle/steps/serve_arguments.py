@@ -6,7 +6,7 @@ from lifecycle import tables
 from lifecycle.backend import Backend
 from lifecycle.host import Host
 from lifecycle.runtimes import drain
-from lifecycle.steps import cards, images, known_issues
+from lifecycle.steps import cards, extra_arguments, images, known_issues
 from lifecycle.steps.known_issues import Applied
 from lifecycle.tables.serving import CpuSettings
 
@@ -17,12 +17,14 @@ def flags(backend: Backend, host: Host) -> tuple[str, ...]:
     against = tuple(
         word for one in _met(backend, host) for pair in one.flags.items() for word in pair
     )
+    extra = extra_arguments.told(backend, host, version(backend, host))
+    own = (*backend.vllm_flags(), *extra)
     if backend.gpu != "cpu":
-        return (*name, *against, *backend.vllm_flags())
+        return (*name, *against, *own)
     tuned = tuple(_cpu(backend, host).flags)
     # Always explicit: vLLM would otherwise take 92 % of the RAM.
     cache = ("--kv-cache-memory-bytes", str(backend.kv_cache_bytes))
-    return (*name, *against, *backend.vllm_flags(), *cache, *tuned)
+    return (*name, *against, *own, *cache, *tuned)
 
 
 def environment(backend: Backend, host: Host) -> dict[str, str]:

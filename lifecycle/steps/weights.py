@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from lifecycle import tables
+from lifecycle.arguments import Place
 from lifecycle.backend import Backend
 from lifecycle.errors import ModelUnavailable
-from lifecycle.host import Host
-from lifecycle.models import convert_gguf, source
+from lifecycle.host import Host, Weights
+from lifecycle.models import companion, convert_gguf, source
 from lifecycle.models.source import Source
 from lifecycle.paths import Paths
 from lifecycle.step import Action, AskHub, Command, Remove, SeedModel, Step, WriteFile, not_read
-from lifecycle.steps import disk, fit
+from lifecycle.steps import disk, extra_arguments, fit
 from lifecycle.steps.venv import Tools
 from lifecycle.tables.serving import Engine, PackagedModel
 
@@ -78,6 +79,50 @@ def present(backend: Backend, host: Host) -> list[Step]:
         unread=not_read("backend"),
     )
     return [step]
+
+
+def companions_known(backend: Backend, host: Host) -> list[Step]:
+    """The figures of the model that guesses ahead are known: it takes memory, too."""
+    drafts = [one for one in extra_arguments.companions(backend) if one.holds == "model"]
+    return [
+        Step(
+            name=f"the figures of {place.word} are known",
+            missing=lambda now, word=place.word: (  # type: ignore[misc]
+                "" if _seen(now, word).model or _seen(now, word).asked
+                else "the hub was not asked yet"
+            ),
+            actions=(AskHub(hub.repo, hub.revision),),
+            phase="plan",
+        )
+        for place in drafts
+        if (hub := companion.source_of(place)) and _seen(host, place.word).problem
+    ]  # fmt: skip
+
+
+def companions_present(backend: Backend) -> list[Step]:
+    """What `EXTRA_ARGS` names of the hub is here: servers ask the hub for nothing."""
+    return [_companion(one, backend) for one in extra_arguments.companions(backend)]
+
+
+def _companion(place: Place, backend: Backend) -> Step:
+    hub = companion.source_of(place)
+    fetched = hub and place.holds in {"model", "adapter"} and not place.path
+    # A folder that another program filled is not ours to mend.
+    actions = (SeedModel(hub.repo, hub.revision, place.holds),) if hub and fetched else ()
+    return Step(
+        name=f"the {place.holds} {place.word} is here",
+        missing=lambda now: _seen(now, place.word).problem,
+        actions=actions,
+        fix=f"Name a folder with it in {place.flag}"
+        + (f", or fetch all of it: inv seed-models --model {hub.repo}" if hub else "."),
+        phase="model",
+        failure=ModelUnavailable,
+        by=f"inv seed-models --gpu {backend.name}" if actions else "",
+    )
+
+
+def _seen(host: Host, word: str) -> Weights:
+    return host.companions.get(word, Weights(problem="nobody looked for it on this machine"))
 
 
 def _hub(backend: Backend, host: Host) -> Source | None:

@@ -13,14 +13,14 @@ from lifecycle.models import known
 from lifecycle.paths import DATA
 from lifecycle.planner import architecture
 from lifecycle.tables.catalogue import CatalogueModel, alternatives, catalogue, find, nearest
-from tests.unit.test_vllm_flags import CHOICES, LISTS
+from tests.unit.test_vllm_flags import LISTS
 
 ROWS = catalogue()
 HUB = [row for row in ROWS if not row.packaged]
 AT_MOST = 24 * 1024**3
 COMMIT = re.compile(r"[0-9a-f]{40}")
 DATA_ROWS = tomllib.loads((DATA / "models.toml").read_text(encoding="utf-8"))
-PARSERS = {"tool": CHOICES["--tool-call-parser"], "reasoning": LISTS["reasoning"]}
+PARSERS = {"tool": LISTS["tool"], "reasoning": LISTS["reasoning"]}
 BITS = {"awq": 4, "gptq": 4, "auto-round": 4, "mxfp4": 4, "fp8": 8}
 
 every = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)

@@ -275,7 +275,7 @@ def stand_in_hub(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         world.events.append(f"asked for {repo} {revision}")
 
     def bring(
-        door: object, what: tuple[str, str], _: object, show: Callable[..., None], tell: object
+        door: object, what: tuple[str, str, str], _: object, show: Callable[..., None], tell: object
     ) -> None:
         assert (door, tell) == (hub, world.tell)
         world.events.append(f"brought {' '.join(what)}")
@@ -296,7 +296,7 @@ def test_each_action_goes_through_its_door(
     world.apply(EVERYTHING)
     assert world.events[1:] == [
         "run make it", "progress 50 %", "write /data/noted (mode 600)", "remove /data/noted",
-        "pulling image:1", "asked for o/n main", "brought o/n v1", "fetching 1 files",
+        "pulling image:1", "asked for o/n main", "brought o/n v1 model", "fetching 1 files",
         "look", "done one",
     ]  # fmt: skip
     assert downs == ["cpu"]

@@ -1,11 +1,11 @@
 """Whatever we tell vLLM is a flag that the pinned version has, with a value that it takes."""
 
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from lifecycle import tables
+from lifecycle.arguments import NEWEST, table
 from lifecycle.backend import Backend
 from lifecycle.host import GIB, Gpu, Host, Nvidia, Os
 from lifecycle.keys import GPUS, RESERVED_FLAGS, TABLE, Key, extra_arguments, flags_in, owned
@@ -15,16 +15,12 @@ from lifecycle.tables.rows import load_rows
 from lifecycle.tables.serving import CpuSettings
 from tests.unit.given import backend, host
 
-RECORDED = Path(__file__).parent / "vllm" / "flags-0.33.0.txt"
-LINES = [line for line in RECORDED.read_text().splitlines() if not line.startswith("#")]
-LISTS = {
-    name: set(names.split("|"))
-    for name, names in (line[1:].split(" ") for line in LINES if line.startswith("@"))
-}
-FLAGS = [line.split(" ") for line in LINES if not line.startswith("@")]
-SPELLINGS = {word for line in FLAGS for word in line if word.startswith("-")}
-WITH_VALUE = {word for line in FLAGS if "=" in line for word in line if word.startswith("-")}
-CHOICES = {line[0]: set(line[-1].split("|")) for line in FLAGS if "|" in line[-1]}
+RECORDED = table(NEWEST)
+LISTS = {name: set(words) for name, words in RECORDED.names.items()}
+FLAGS = RECORDED.flags.values()
+SPELLINGS = {word for flag in FLAGS for word in flag.spellings}
+WITH_VALUE = {word for flag in FLAGS if flag.type != "switch" for word in (flag.name, *flag.also)}
+CHOICES = {flag.name: set(map(str, flag.choices)) for flag in FLAGS if flag.choices}
 KEYS_WITH_FLAG = [key for key in TABLE if key.flag]
 FULL = {
     "MAX_MODEL_LEN": "16384",
@@ -69,7 +65,7 @@ def test_every_word_a_key_takes_is_one_that_vllm_takes(key: Key) -> None:
 @pytest.mark.parametrize(
     ("name", "known"),
     [
-        ("TOOL_PARSER", CHOICES["--tool-call-parser"]),
+        ("TOOL_PARSER", LISTS["tool"]),
         ("REASONING_PARSER", LISTS["reasoning"]),
         ("ATTENTION_BACKEND", LISTS["attention"]),
         ("QUANTIZATION", LISTS["quantization"]),

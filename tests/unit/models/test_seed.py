@@ -106,7 +106,7 @@ def test_of_a_model_that_is_here_one_thing_is_asked(paths: Paths) -> None:
 def test_a_commit_that_is_here_is_not_asked_for(paths: Paths) -> None:
     here(paths)
     hub = Hub()
-    place = seed.bring(hub, (REPO, COMMIT), paths, print, print)  # type: ignore[arg-type]
+    place = seed.bring(hub, (REPO, COMMIT, "model"), paths, print, print)  # type: ignore[arg-type]
     assert place == folder(paths) / "snapshots" / COMMIT
     assert hub.asked == []
     assert seed.here(paths, REPO, "main") is None

@@ -373,9 +373,12 @@ def test_more_cards_share() -> None:
     assert missing.verdict == DOES_NOT_FIT
 
 
-def test_more_than_the_model_takes_is_noted() -> None:
+def test_more_than_the_model_can_do_is_refused_with_what_it_can() -> None:
     found = plan(LLAMA_8B, replace(RTX_4090, total=200 * GIB, free=None), length=200_000)
-    assert any("refuses more than" in note for note in found.notes)
+    assert found.verdict == DOES_NOT_FIT
+    assert found.shortage.startswith("the model can do 131072 tokens, not 200000: ")
+    assert "MAX_MODEL_LEN=131072" in found.shortage
+    assert [one.settings for one in found.alternatives] == [{"MAX_MODEL_LEN": "131072"}]
 
 
 def test_on_the_cpu_the_cache_is_what_was_asked_for() -> None:

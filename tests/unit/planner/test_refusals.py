@@ -137,10 +137,10 @@ def test_a_class_that_vllm_dropped_is_refused() -> None:
 
 def test_a_dropped_class_that_transformers_has_is_a_condition() -> None:
     mpt = LLAMA_8B | {"model_type": "mpt", "architectures": ["MPTForCausalLM"]}
-    found = plan(mpt)
+    found = plan(mpt, length=2048)
     assert found.verdict == FITS_IF
     assert any("transformers' own code serves MPTForCausalLM" in one for one in found.conditions)
-    assert plan(mpt, version="0.27.0").verdict == FITS
+    assert plan(mpt, length=2048, version="0.27.0").verdict == FITS
 
 
 def test_a_class_for_a_plugin_is_refused() -> None:

@@ -1,0 +1,1 @@
+"""vLLM's command line, as the recorded tables read it."""
