@@ -71,6 +71,15 @@ def integration(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def clients(session: nox.Session) -> None:
+    """Programs of others against a real vLLM, directly and through the gateway."""
+    install(session, "clients")
+    env = {**CLEAN, "CLIENTS": "1"}
+    where = "tests/integration/gateway/clients"
+    session.run("pytest", where, *session.posargs, env=env, interrupt_timeout=DOWN_SECONDS)
+
+
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Write docs/reference/ anew from the task list and the table of keys."""
     install(session, "dev")
@@ -108,6 +117,7 @@ def lock(session: nox.Session) -> None:
         "inv": ("pyproject.toml",),
         "smoke": ("--group", "pyproject.toml:smoke"),
         "dev": ("pyproject.toml", "--group", "dev"),
+        "clients": ("pyproject.toml", "--group", "clients"),
     }.items():
         target = f"requirements/{name}.txt"
         session.run(*compile_, *plain, "--generate-hashes", *what, "-o", target)

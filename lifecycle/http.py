@@ -30,6 +30,18 @@ def models(url: str, key: str, limit: float = QUICK) -> tuple[str, ...] | None:
     Raises:
         ServerUnhealthy: it answers, but refuses our key; or the key cannot be sent.
     """
+    listed = model_lengths(url, key, limit)
+    return None if listed is None else tuple(listed)
+
+
+def model_lengths(url: str, key: str, limit: float = QUICK) -> dict[str, int] | None:
+    """What `/v1/models` lists, with each model's longest prompt and answer together, in tokens.
+
+    0 where it does not say; None when the server does not answer (yet).
+
+    Raises:
+        ServerUnhealthy: it answers, but refuses our key.
+    """
     try:
         answer = _session().get(f"{url}/v1/models", headers=_headers(key), timeout=limit)
     except requests.RequestException:
@@ -43,7 +55,10 @@ def models(url: str, key: str, limit: float = QUICK) -> tuple[str, ...] | None:
     if not answer.ok:
         return None
     try:
-        return tuple(str(entry["id"]) for entry in answer.json()["data"])
+        return {
+            str(entry["id"]): int(entry.get("max_model_len") or 0)
+            for entry in answer.json()["data"]
+        }
     except UNEXPECTED:
         return None
 

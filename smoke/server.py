@@ -61,9 +61,10 @@ class Server:
             return [Arrival(time.monotonic() - started, chunk) for chunk in chunks]
 
     def max_model_len(self) -> int:
-        """Return the longest prompt and answer together, in tokens, as the server says."""
+        """Return the model's longest prompt and answer together, in tokens, as the server says."""
         listed = self.get("/v1/models", self.target.api_key).json()["data"]
-        return int(listed[0]["max_model_len"])
+        lengths = {model["id"]: model["max_model_len"] for model in listed}
+        return int(lengths.get(self.target.model) or listed[0]["max_model_len"])
 
     def _request(self, said: str | MESSAGES, parameters: dict[str, Any]) -> dict[str, Any]:
         messages = [{"role": "user", "content": said}] if isinstance(said, str) else said

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 import requests
@@ -94,6 +95,13 @@ def check_complete(target: Target) -> None:
         raise NoTargetError(
             f"no model name for {target.url}: set SERVED_NAME or MODEL in the backend's env file"
         )
+
+
+def is_gateway(target: Target) -> bool:
+    """Whether a gateway stands before the server: there the models are all there is to see."""
+    limit = min(target.timeout, ALIVE_SECONDS)
+    answer = requests.get(f"{target.url}/version", timeout=limit)
+    return answer.status_code == HTTPStatus.UNAUTHORIZED
 
 
 def check_alive(target: Target) -> None:

@@ -203,7 +203,9 @@ def _wanted(where: "Paths", address: str) -> "tuple[Wanted, list[Member]]":
     from lifecycle.steps.gateway_form import Wanted
 
     members = _members(where)
-    routes = routing.text(members, clients.read(where.home))
+    # Browsers send them in small letters.
+    origins = filter(None, choose.setting("GATEWAY_CORS_ORIGINS").lower().split(","))
+    routes = routing.text(members, clients.read(where.home), origins)
     image = choose.setting("GATEWAY_IMAGE")
     return Wanted(_port(), routes, address, _runtime(), image), members
 
@@ -229,7 +231,22 @@ def _members(where: "Paths") -> "list[Member]":
                 f"left out: {names}, of {member.name}: the name of a model may have letters, "
                 "digits and ._:/@+- here. Give it another one there: SERVED_NAME"
             )
-    return found
+    return _one_each(found)
+
+
+def _one_each(found: "list[Member]") -> "list[Member]":
+    """One backend for each address."""
+    from lifecycle import report
+    from lifecycle.gateway.members import same_address
+
+    pairs = same_address(found)
+    for kept, other in pairs:
+        report.note(
+            f"left out: {other.name}: {other.url} is {kept.name} already. Give each backend a PORT "
+            "of its own in env/<name>.env; one in .env or in the environment counts for all of them"
+        )
+    gone = {other.name for _, other in pairs}
+    return [member for member in found if member.name not in gone]
 
 
 def _apply(

@@ -37,7 +37,7 @@ def look(paths: Paths, port: int, runtime: str) -> Gateway:
     """Its state now; never raises.
 
     Args:
-        port: where clients should come in; the one above it is for looking. One that runs has the
+        port: where clients should come in; those above it are its own. One that runs has the
             port of its files, whatever is wanted by now.
         runtime: where it should run; that says which files there should be.
     """
@@ -61,7 +61,7 @@ def look(paths: Paths, port: int, runtime: str) -> Gateway:
         live=written if live else "",
         unkeyed=http.status(f"{outside}/v1/models") if runs else 0,
         metrics=http.status(f"{outside}/metrics") if runs else 0,
-        taken=_taken({port, port + 1} - ({own, own + 1} if runs else set())),
+        taken=_taken({*traefik.ports(port)} - ({*traefik.ports(own)} if runs else set())),
         detail=last_error(_text(paths, files.ERRORS)),
         address=address,
         port=written_port,

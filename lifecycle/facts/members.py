@@ -20,7 +20,7 @@ def look(some: Iterable[Backend], paths: Paths) -> tuple[list[Member], list[str]
     backends = list(some)
     asked, refused = side_by_side(
         {
-            one.name: lambda one=one: http.models(one.url, members.key(one))  # type: ignore[misc]
+            one.name: lambda one=one: http.model_lengths(one.url, members.key(one))  # type: ignore[misc]
             for one in backends
         },
         ASKING,

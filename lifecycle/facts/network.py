@@ -57,7 +57,9 @@ def engines(paths: Paths) -> dict[int, str]:
 
     What was started counts beside what the files say by now: a slip in one hides no server.
     """
-    return {**_by_the_files(paths), **started(paths), gateway(paths) + 1: "the gateway's figures"}
+    _, looking, inside = traefik.ports(gateway(paths))
+    own = {looking: "the gateway's figures", inside: "the gateway's inside"}
+    return {**_by_the_files(paths), **started(paths), **own}
 
 
 def started(paths: Paths) -> dict[int, str]:
@@ -89,10 +91,10 @@ def gateway_listens(paths: Paths) -> tuple[str, int]:
 
     `.env` may say something else by now: that counts from the next `inv gateway.up` on.
     """
-    try:
-        return traefik.listens((files.folder(paths) / files.STATIC).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        return "", 0
+    for name in (files.FRONT, files.STATIC):
+        with suppress(OSError, UnicodeDecodeError):
+            return traefik.listens((files.folder(paths) / name).read_text(encoding="utf-8"))
+    return "", 0
 
 
 def _by_the_files(paths: Paths) -> dict[int, str]:

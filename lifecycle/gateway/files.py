@@ -7,6 +7,8 @@ from pathlib import Path
 from lifecycle.paths import Paths
 
 STATIC = "traefik.yml"
+FRONT = "front.json"
+"""Where clients come in: the door opens it once Traefik has its routes."""
 SUPERVISOR = "supervisord.conf"
 ROUTES = "routes/gateway.yml"
 """What Traefik watches: alone in its folder, and the one file that changes while it runs."""
@@ -17,8 +19,11 @@ CONTAINER = "container.json"
 ACCESS, ERRORS = "access.log", "log/gateway.log"
 """Of a container Docker keeps the first. The other is in a folder that Traefik may write to."""
 PLUGIN = "plugins-local/src/lifecycle/door"
-SOURCES = (".traefik.yml", "go.mod", "door.go", "keys.go", "replies.go")
-COMMON = (STATIC, "trial.py", *(f"{PLUGIN}/{name}" for name in SOURCES))
+SOURCES = (
+    ".traefik.yml", "go.mod", "backends.go", "bodies.go", "browsers.go", "door.go", "front.go",
+    "keys.go", "models.go", "refusals.go", "replies.go",
+)  # fmt: skip
+COMMON = (STATIC, FRONT, "trial.py", *(f"{PLUGIN}/{name}" for name in SOURCES))
 FIXED = {
     "venv": (*COMMON, SUPERVISOR, "guard.py"),
     "docker": (*COMMON, CONTAINER),

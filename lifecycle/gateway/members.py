@@ -25,10 +25,11 @@ class Member:
         cap: requests at once that the gateway gives it.
         key: what the gateway sends it; "" for none.
         models: the names it serves.
+        lengths: the longest prompt and answer together, in tokens, by the model's name.
         left_out: those it serves that are spelled in a way that is not let in.
         asked: it said so itself; else its env file does.
         expected: it answers, or will: on another machine, or started here. A server that nobody
-            started is a file only; clients are not told of its model.
+            started is a file only: no client is told of its model, and nobody asks it.
         elsewhere: it is on another machine, which may show `/v1` of it alone.
     """
 
@@ -38,24 +39,28 @@ class Member:
     cap: int
     key: str = field(default="", repr=False)
     models: tuple[str, ...] = ()
+    lengths: Mapping[str, int] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     asked: bool = False
     expected: bool = True
     elsewhere: bool = False
 
 
-def member(backend: Backend, served: Iterable[str] | None, *, started: bool = False) -> Member:
+def member(backend: Backend, served: Mapping[str, int] | None, *, started: bool = False) -> Member:
     """What a backend's file says of it, and what it said itself.
 
     Args:
-        served: what its `/v1/models` lists; None when it did not answer: then it is expected to
-            serve what its env file says, as soon as it is back.
+        served: what its `/v1/models` lists, with each model's length in tokens (0: it did not say);
+            None when it did not answer: then it is expected to serve what its env file says, as
+            soon as it is back.
         started: its server was started on this machine, and not stopped.
     """
     limits = tables.gateway.limits()
     tier = backend.get("TIER") or ("cpu" if backend.gpu == "cpu" else "gpu")
     usual = limits.gpu_in_flight if tier == "gpu" else limits.cpu_in_flight
-    names = (backend.served_name,) if served is None else tuple(served)
+    length = backend.get("MAX_MODEL_LEN")
+    by_file = {backend.served_name: int(length) if length.isdecimal() else 0}
+    names = by_file if served is None else served
     return Member(
         name=backend.name,
         url=backend.url,
@@ -63,6 +68,7 @@ def member(backend: Backend, served: Iterable[str] | None, *, started: bool = Fa
         cap=int(backend.get("MAX_IN_FLIGHT") or usual),
         key=key(backend),
         models=tuple(name for name in names if MODEL.fullmatch(name)),
+        lengths={name: length for name, length in names.items() if length},
         left_out=tuple(name for name in names if not MODEL.fullmatch(name)),
         asked=served is not None,
         expected=served is not None or started or backend.elsewhere,
@@ -86,3 +92,20 @@ def by_model(members: Iterable[Member]) -> dict[str, list[Member]]:
     some = sorted(members, key=lambda one: (TIERS.index(one.tier), one.name))
     names = sorted({name for one in some for name in one.models})
     return {name: [one for one in some if name in one.models] for name in names}
+
+
+def same_address(members: Iterable[Member]) -> list[tuple[Member, Member]]:
+    """Pairs that are one server by two names: who stays, and who is left out.
+
+    The first that answers, or was started, stays; they would be asked twice, and fill one server
+    twice.
+    """
+    known: dict[str, Member] = {}
+    pairs = []
+    for one in sorted(members, key=lambda each: (not each.expected, each.name)):
+        address = one.url.replace("//localhost", "//127.0.0.1")
+        if address in known:
+            pairs.append((known[address], one))
+        else:
+            known[address] = one
+    return pairs

@@ -16,11 +16,9 @@ from lifecycle.tables.gateway import Limits
 
 REVISION = re.compile(r"/revision/([0-9a-f]{16})")
 ROUTE = "X-Gateway-Route"
-BUCKET = "X-Gateway-Bucket"
-"""Nobody sends it, and the door lets no such header in: one bucket for all requests."""
-NEXT = ["429", "502-504"]
-"""Answers after which another backend is asked. 500 is not among them: what makes a model fail
-should not be computed twice.
+CHECKED, ALWAYS = "backend", "unchecked"
+"""Two ways to each backend: one is closed while it misses its checks. The door takes the other when
+nobody else can answer: one that is busy misses them, too.
 """
 HERE, ELSEWHERE = "here", "elsewhere"
 """How backends are connected to: on this machine, and on others."""
@@ -35,10 +33,14 @@ https://pkg.go.dev/net/http#Transport (tryPutIdleConn in its transport.go).
 Part = dict[str, Any]
 
 
-def text(members: Iterable[Member], clients: Iterable[Client]) -> str:
-    """The whole file. It holds the backends' keys: mode 600."""
-    some = list(members)
-    http = _http(some, list(clients), tables.gateway.limits())
+def text(members: Iterable[Member], clients: Iterable[Client], origins: Iterable[str] = ()) -> str:
+    """The whole file. It holds the backends' keys: mode 600.
+
+    Args:
+        origins: of pages whose browsers may ask, as `https://chat.example.org`, or `*` for all.
+    """
+    behind = [one for one in members if one.expected]
+    http = _http(behind, list(clients), list(origins), tables.gateway.limits())
     digest = hashlib.sha256(json.dumps(http, sort_keys=True).encode()).hexdigest()[:16]
     # To ask a running gateway which configuration it is working by.
     http["routers"]["revision"] = {
@@ -55,28 +57,23 @@ def revision(written: str) -> str:
     return found[1] if found else ""
 
 
-def _http(members: list[Member], clients: list[Client], limits: Limits) -> Part:
-    routes = {name: f"m{number}" for number, name in enumerate(by_model(members))}
-    served = by_model(members).items()
-    alone = {some[0].name for _, some in served if len(some) == 1}
-    services: Part = {one.name: _backend(one, limits, alone=one.name in alone) for one in members}
-    services = {f"backend-{name}": part for name, part in services.items()}
+def _http(members: list[Member], clients: list[Client], origins: list[str], limits: Limits) -> Part:
+    services, middlewares = Part(), Part()
     routers: Part = {
         "door": {"entryPoints": ["front"], "rule": "PathPrefix(`/`)", "middlewares": ["door"]},
-        # Traefik wants a child for each parent, and the door may have no model at all.
+        # Traefik wants a child for each parent, and the door may have no backend at all.
         "nobody": _child("none", "noop@internal"),
     }
-    for name, some in served:
-        route = routes[name]
-        services |= _orders(route, some)
-        routers[route] = _child(route, route)
-    told = {name for name, some in served if any(one.expected for one in some)}
-    door = _door(routes, told, clients, limits)
-    middlewares: Part = {"door": {"plugin": {"door": door}}}
     for one in members:
+        checked, always = f"{CHECKED}-{one.name}", f"{ALWAYS}-{one.name}"
+        services[checked] = _backend(one, _checks(one, limits))
+        services[always] = _backend(one, {})
+        routers |= {name: _child(name, name) for name in (checked, always)}
         middlewares |= _towards(one)
+    door = _door(members, clients, origins, limits)
     return {
-        "routers": routers, "services": services, "middlewares": middlewares,
+        "routers": routers, "services": services,
+        "middlewares": {"door": {"plugin": {"door": door}}, **middlewares},
         "serversTransports": {
             HERE: {"maxIdleConnsPerHost": KEPT, "forwardingTimeouts": _timeouts(limits)},
             ELSEWHERE: {
@@ -93,50 +90,66 @@ def _child(route: str, service: str) -> Part:
     return {"parentRefs": ["door"], "rule": f"Header(`{ROUTE}`, `{route}`)", "service": service}
 
 
-def _door(routes: dict[str, str], told: set[str], clients: list[Client], limits: Limits) -> Part:
+def _door(members: list[Member], clients: list[Client], origins: list[str], limits: Limits) -> Part:
     return {
         "clients": [
             {"name": c.name, "sha256": c.sha256, "rate": c.rate, "inFlight": c.in_flight}
             for c in clients
         ],
-        "models": [
-            {"id": name, "route": route, "listed": name in told} for name, route in routes.items()
+        "backends": [
+            {
+                "name": one.name, "cap": one.cap,
+                "checked": f"{CHECKED}-{one.name}", "always": f"{ALWAYS}-{one.name}",
+            }
+            for one in members
         ],
+        "models": [_model(name, serving) for name, serving in by_model(members).items()],
         "paths": list(tables.gateway.paths()),
+        "origins": origins,
         "maxBody": limits.body_bytes,
+        "keyBytes": limits.key_bytes,
+        "keyAtOnce": limits.key_at_once,
+    }  # fmt: skip
+
+
+def _model(name: str, serving: list[Member]) -> Part:
+    """Whom the door asks for a model, in which order; and the length that each of them takes."""
+    best = [one.name for one in serving if one.tier == serving[0].tier]
+    lengths = [one.lengths[name] for one in serving if one.lengths.get(name)]
+    return {
+        "id": name,
+        "first": best,
+        "then": [one.name for one in serving[len(best) :]],
+        "maxLength": min(lengths, default=0),
     }
 
 
 def _towards(one: Member) -> Part:
-    """What happens to a request on its way to one backend: counted, and given that one's key."""
+    """What happens to a request on its way to one backend: it is given that one's key."""
     headers = {ROUTE: "", **({"Authorization": f"Bearer {one.key}"} if one.key else {})}
-    source = {"requestHeaderName": BUCKET}
-    return {
-        f"cap-{one.name}": {"inFlightReq": {"amount": one.cap, "sourceCriterion": source}},
-        f"key-{one.name}": {"headers": {"customRequestHeaders": headers}},
-    }
+    return {f"key-{one.name}": {"headers": {"customRequestHeaders": headers}}}
 
 
-def _backend(one: Member, limits: Limits, *, alone: bool) -> Part:
-    """A service of its own for each: so each has its cap, its key, and its name in the log."""
+def _backend(one: Member, checks: Part) -> Part:
+    """A service of its own for each: so each has its key, and its name in the log."""
     balancer: Part = {
         "servers": [{"url": one.url}],
         "passHostHeader": False,
         "serversTransport": ELSEWHERE if one.elsewhere else HERE,
+        **checks,
+    }
+    return {"middlewares": [f"key-{one.name}"], "loadBalancer": balancer}
+
+
+def _checks(one: Member, limits: Limits) -> Part:
+    return {
         "healthCheck": {
             **_question(one),
             "interval": f"{limits.check_seconds}s",
-            "unhealthyInterval": f"{limits.check_seconds}s",
-            "timeout": f"{limits.check_limit_seconds}s",
-        },
-    }
-    if not alone:
-        # A backend that nobody can stand in for is not put aside for its errors.
-        balancer["passiveHealthCheck"] = {
-            "failureWindow": f"{limits.failure_seconds}s",
-            "maxFailedAttempts": limits.failures,
+            "unhealthyInterval": f"{limits.check_again_seconds}s",
+            "timeout": f"{limits.check_limit_seconds:g}s",
         }
-    return {"middlewares": [f"cap-{one.name}", f"key-{one.name}"], "loadBalancer": balancer}
+    }
 
 
 def _question(one: Member) -> Part:
@@ -154,41 +167,6 @@ def _question(one: Member) -> Part:
         "status": 200,
         "followRedirects": False,
     }
-
-
-def _orders(route: str, some: list[Member]) -> Part:
-    """Whom to ask for a model, and whom after that.
-
-    Requests take turns in beginning with each backend of the best tier; where that one is full,
-    down or failing, they go on to the others of its tier, then to the next tier.
-    """
-    best = [one for one in some if one.tier == some[0].tier]
-    rest = some[len(best) :]
-    services: Part = {}
-    starts = []
-    for number, one in enumerate(best):
-        order = [*best[number:], *best[:number], *rest]
-        first, parts = _chain(f"{route}-{one.name}", [f"backend-{each.name}" for each in order])
-        services |= parts
-        starts.append({"name": first, "weight": 1})
-    return {**services, route: {"weighted": {"services": starts}}}
-
-
-def _chain(name: str, order: list[str]) -> tuple[str, Part]:
-    """One after the other; a link for each that has another one behind it."""
-    last, parts = order[-1], Part()
-    for place in range(len(order) - 2, -1, -1):
-        link = f"{name}-{place}"
-        parts[link] = {
-            "failover": {
-                "service": order[place],
-                "fallback": last,
-                # -1: a limit here would be set aside in memory for each request.
-                "errors": {"status": NEXT, "maxRequestBodyBytes": -1},
-            }
-        }
-        last = link
-    return last, parts
 
 
 def _timeouts(limits: Limits) -> Part:

@@ -19,17 +19,34 @@ TOLD = ("Gateway-Key", "Gateway-Model", "Gateway-First-Byte-Ms")
 """Headers that the door sets once the answer is out: for the log alone."""
 
 
-def text(port: int, address: str = LOOPBACK, runtime: str = "venv") -> str:
+def ports(port: int) -> tuple[int, int, int]:
+    """All it takes: where clients come in; for looking only; and where the door leads clients."""
+    return port, port + 1, port + 2
+
+
+def front(port: int, address: str = LOOPBACK) -> str:
+    """Where the door lets clients in, and where it leads them: JSON.
+
+    Args:
+        address: 127.0.0.1, or this machine's on the tailnet.
+    """
+    inside = f"{LOOPBACK}:{ports(port)[2]}"
+    return json.dumps({"outside": f"{address}:{port}", "inside": inside}) + "\n"
+
+
+def text(port: int, runtime: str = "venv") -> str:
     """The whole file: JSON, which is YAML, too.
 
     Args:
-        port: where clients come in; the one above it is for looking only, on 127.0.0.1.
-        address: where clients come in: 127.0.0.1, or this machine's on the tailnet.
+        port: where clients come in; the two above it are the gateway's own, on 127.0.0.1.
         runtime: where it runs; that says who keeps the access log.
     """
     limits = tables.gateway.limits()
+    _, looking, inside = ports(port)
     front = {
-        "address": f"{address}:{port}",
+        "address": f"{LOOPBACK}:{inside}",
+        # The door says in front of each connection who it is from.
+        "proxyProtocol": {"trustedIPs": [LOOPBACK]},
         "http": {
             # The door compares addresses as they were sent.
             "sanitizePath": False,
@@ -47,7 +64,7 @@ def text(port: int, address: str = LOOPBACK, runtime: str = "venv") -> str:
         },
     }
     internal = {
-        "address": f"{LOOPBACK}:{port + 1}",
+        "address": f"{LOOPBACK}:{looking}",
         "http": {"aliasHeadersStrategy": "delete"},
     }
     whole = {
@@ -75,7 +92,10 @@ def text(port: int, address: str = LOOPBACK, runtime: str = "venv") -> str:
 def listens(written: str) -> tuple[str, int]:
     """Where clients come in by a file that was written; "" and 0 when it does not say."""
     try:
-        address, _, port = json.loads(written)["entryPoints"]["front"]["address"].rpartition(":")
+        whole = json.loads(written)
+        # The second is of a gateway that was started before the door opened the port.
+        outside = whole.get("outside") or whole["entryPoints"]["front"]["address"]
+        address, _, port = outside.rpartition(":")
         return address, int(port)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "", 0

@@ -70,6 +70,17 @@ def server_root(text: str) -> str:
     return "must be written like http://workstation:8000"
 
 
+def origins(text: str) -> str:
+    """Accept what browsers call origins, with commas between them: no path, no slash at the end.
+
+    Programs that are browsers inside have a scheme of their own, as app://obsidian.md.
+    """
+    origin = r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?"
+    if text == "*" or re.fullmatch(rf"{origin}(?:,{origin})*", text, re.IGNORECASE):
+        return ""
+    return "must be written like https://chat.example.org,http://localhost:3000"
+
+
 def auth_key(text: str) -> str:
     """Accept what Tailscale (and Headscale) make keys of: the shell that hands it over needs it."""
     if re.fullmatch(r"[A-Za-z0-9_?=&.:-]+", text):

@@ -9,6 +9,7 @@ from lifecycle.keys.checks import (
     image_reference,
     number,
     one_of,
+    origins,
     server_root,
     spelled,
     whole_number,
@@ -270,8 +271,8 @@ TABLE = (
     ),
     Key(
         "GATEWAY_PORT",
-        "Port of the gateway; the one above it, on 127.0.0.1, is for `inv gateway.status`.",
-        whole_number(1024, 65_534),
+        "Port of the gateway; the two above it, on 127.0.0.1, are for itself.",
+        whole_number(1024, 65_533),
         default="8080",
         everywhere=True,
     ),
@@ -296,6 +297,14 @@ TABLE = (
         "Container image with Traefik instead of the known one, e.g. of a mirror; for "
         "`GATEWAY_RUNTIME=docker`.",
         image_reference,
+        everywhere=True,
+    ),
+    Key(
+        "GATEWAY_CORS_ORIGINS",
+        "Pages whose browsers may ask the gateway, e.g. "
+        "`https://chat.example.org,http://localhost:3000`; `*` for all. They need a key all the "
+        "same. Unset: none.",
+        origins,
         everywhere=True,
     ),
     Key(

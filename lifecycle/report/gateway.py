@@ -12,6 +12,8 @@ from lifecycle.host import Gateway, Standing
 from lifecycle.report.terminal import duration, line, note, out
 
 HEALTH = {True: "[green]up[/]", False: "[red]down[/]", None: "[dim]not checked yet[/]"}
+NOT_STARTED = "[dim]not started[/]"
+"""The gateway knows nothing of it: nobody is sent there."""
 Rows = Iterable[tuple[Member, Standing]]
 SHOWN = 8
 """Names of models on screen; a backend elsewhere may list hundreds."""
@@ -52,7 +54,7 @@ def gateway(now: Gateway, port: int, rows: Rows) -> None:
         load = untold if standing.in_flight is None else f"{standing.in_flight} of {one.cap}"
         models = escape(shortened(one.models)) + ("" if one.asked else " [dim](by its file)[/]")
         age = _age(standing.since) if standing.since else ""
-        health = HEALTH[standing.up] if now.state else ""
+        health = (HEALTH[standing.up] if one.expected else NOT_STARTED) if now.state else ""
         table.add_row(one.name, one.tier, models, health, load, age, one.url)
     out.print()
     out.print(table)

@@ -52,7 +52,8 @@ def reload(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> list[Step]
 def fixed(paths: Paths, wanted: Wanted) -> dict[str, str]:
     """The files that take a new start to change, by their place in the folder."""
     return {
-        files.STATIC: traefik.text(wanted.port, wanted.address, wanted.runtime),
+        files.STATIC: traefik.text(wanted.port, wanted.runtime),
+        files.FRONT: traefik.front(wanted.port, wanted.address),
         **FORMS[wanted.runtime].files(wanted, paths),
         "trial.py": Path(trial.__file__).read_text(encoding="utf-8"),
         **files.plugin(paths),
@@ -71,7 +72,7 @@ def _ports(wanted: Wanted) -> Step:
         return ", ".join(f"port {one} is taken by {who}" for one, who in now.gateway.taken.items())
 
     return Step(
-        name=f"ports {wanted.port} and {wanted.port + 1} are free",
+        name=f"ports {wanted.port} to {traefik.ports(wanted.port)[-1]} are free",
         missing=missing,
         fix="Stop that program, or give the gateway another port: GATEWAY_PORT= in .env.",
     )
@@ -128,7 +129,9 @@ def _runs(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> Step:
             # First: whoever is interrupted from here on finds what there may be to stop.
             WriteFile(where / process.STARTED, process.started(wanted.runtime, digest)),
             *FORMS[wanted.runtime].begin(wanted, paths, host),
-            _await(wanted, paths, tools, PATIENCE),
+            _await(wanted.inside, paths, tools, PATIENCE),
+            # The door opens after that.
+            _await(f"{wanted.url}/health", paths, tools, PATIENCE),
         ),
         fix=f"Look at its log: {where / files.ERRORS}",
         phase="start",
@@ -147,12 +150,12 @@ def _works(wanted: Wanted, paths: Paths, tools: Tools) -> Step:
     return Step(
         name=f"{wanted.url}/v1 answers as configured, and only to who has a key",
         missing=missing,
-        actions=(_await(wanted, paths, tools, SOON),),
+        actions=(_await(wanted.inside, paths, tools, SOON),),
         fix=f"Look at its log: {files.folder(paths) / files.ERRORS}",
         phase="load",
     )
 
 
-def _await(wanted: Wanted, paths: Paths, tools: Tools, seconds: int) -> Command:
+def _await(address: str, paths: Paths, tools: Tools, seconds: int) -> Command:
     trial_ = str(files.folder(paths) / "trial.py")
-    return Command((tools.python, trial_, "await", wanted.inside, str(seconds)), limit=seconds + 10)
+    return Command((tools.python, trial_, "await", address, str(seconds)), limit=seconds + 10)

@@ -13,7 +13,8 @@ from lifecycle.tables.serving import CpuSettings
 
 def flags(backend: Backend, host: Host) -> tuple[str, ...]:
     """Flags after model, host and port."""
-    name = ("--served-model-name", backend.served_name, *_drain(backend, host))
+    quiet = tables.gateway.quiet().flags(version(backend, host))
+    name = ("--served-model-name", backend.served_name, *quiet, *_drain(backend, host))
     against = tuple(
         word for one in _met(backend, host) for pair in one.flags.items() for word in pair
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from lifecycle.tables.locked import Locked
 from lifecycle.tables.pinned import pinned
 from lifecycle.tables.rows import load_row
+from lifecycle.tables.versions import between
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,10 @@ class Limits:
         read_seconds: for a request's head and body together.
         dial_seconds: until a backend that does not answer is passed by.
         keep_seconds: how long an unused connection to a backend is kept.
-        failures: answers with 5xx within `failure_seconds` that put a backend aside.
+        check_seconds, check_again_seconds: between two checks, while it passes them and while not.
+        check_limit_seconds: until a check without an answer counts as missed.
+        gpu_in_flight, cpu_in_flight: what a backend gets while another one has room.
+        key_at_once, key_bytes: what one key may have at once: requests, and bytes of bodies.
         grace_seconds: what answers on their way get when the gateway is stopped.
     """
 
@@ -54,12 +58,30 @@ class Limits:
     dial_seconds: int
     keep_seconds: int
     check_seconds: int
-    check_limit_seconds: int
-    failures: int
-    failure_seconds: int
+    check_limit_seconds: float
+    check_again_seconds: int
     grace_seconds: int
     gpu_in_flight: int
     cpu_in_flight: int
+    key_at_once: int
+    key_bytes: int
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """Pages that vLLM leaves out of its log of requests, and how it is told so.
+
+    Args:
+        since: the first version that takes the flag.
+    """
+
+    flag: str
+    pages: list[str]
+    since: str
+
+    def flags(self, vllm: str) -> tuple[str, ...]:
+        """The words for a version of vLLM; none for one that may not know them."""
+        return (self.flag, ",".join(self.pages)) if between(vllm, self.since, "") else ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +102,11 @@ def image() -> Image:
 def limits() -> Limits:
     """The gateway's limits."""
     return load_row(Limits, "gateway.toml", "limits")
+
+
+def quiet() -> Quiet:
+    """What servers leave out of their logs."""
+    return load_row(Quiet, "gateway.toml", "quiet")
 
 
 def paths() -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from tests.bench.gateway_client import Way, firsts, gaps, load, run
 from tests.bench.results import NotMeasured, Rows
 from tests.bench.workplace import Workplace, tail, uninterrupted
 from tests.fake_vllm import Settings, fake_vllm
-from tests.integration.checkout import Checkout, free_pair
+from tests.integration.checkout import Checkout, free_triple
 
 FIRST, CPU, GAP, WIDEST = "gateway-first", "gateway-cpu", "gateway-gap", "gateway-widest"
 ELSEWHERE = "gateway-elsewhere"
@@ -120,7 +120,7 @@ def _ways(place: Workplace) -> Iterator[Ways]:
     with ExitStack() as stack:
         direct = {one.model: stack.enter_context(_double(one)) for one in DOUBLES}
         # Only now: free is what the doubles did not take.
-        port = free_pair()
+        port = free_triple()
         _write(checkout, home / "gateway", port, direct)
         place.say("not measured: inv gateway.up (installs Traefik into a folder of its own)")
         stack.callback(_down, place, checkout)

@@ -22,12 +22,14 @@ JSON = "application/json"
 EVENTS = "text/event-stream; charset=utf-8"
 PROMETHEUS = "text/plain; version=1.0.0; charset=utf-8"
 CUT_AFTER = 3
+NO_ANSWER = 0
+"""In place of a status: the connection was dropped."""
 POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One answered request, kept for the tests."""
+    """One request and the status it was answered with, kept for the tests."""
 
     method: str
     path: str
@@ -63,6 +65,9 @@ class App:
             reply = await self._answer(request)
         except errors.ApiError as error:
             reply = as_json(error.body, error.status)
+        except Exception:
+            self.seen.append(Seen(request.method, request.path, NO_ANSWER))
+            raise
         self.seen.append(Seen(request.method, request.path, reply.status))
         if self.settings.log:
             line = f'INFO:     127.0.0.1:0 - "{request.method} {request.path} HTTP/1.1"'
@@ -159,6 +164,8 @@ class App:
     async def _fail_early(self) -> None:
         if self.settings.has(Fault.CRASH_ON_REQUEST):
             self._crash()
+            raise DropConnectionError
+        if self.settings.has(Fault.DROP_CONNECTION):
             raise DropConnectionError
         if self.settings.has(Fault.STATUS_429):
             raise errors.too_many_requests()

@@ -12,6 +12,7 @@ class Fault(StrEnum):
     CRASH_AT_BOOT = "crash-at-boot"
     SLOW_BOOT = "slow-boot"
     CRASH_ON_REQUEST = "crash-on-request"
+    DROP_CONNECTION = "drop-connection"
     # Reaching it
     HEALTH_503 = "health-503"
     HANG = "hang"
@@ -66,6 +67,7 @@ FAULTS: dict[Fault, str] = {
     Fault.CRASH_AT_BOOT: "prints a real traceback (no room for the KV cache) and exits 1",
     Fault.SLOW_BOOT: "takes --fault-seconds longer until it listens",
     Fault.CRASH_ON_REQUEST: "dies at the first generation, without an answer",
+    Fault.DROP_CONNECTION: "closes the connection of each generation without an answer",
     Fault.HEALTH_503: "/health says 503, as vLLM does once its engine is dead",
     Fault.HANG: "takes every request and never answers",
     Fault.SLOW_FIRST_BYTE: "waits --fault-seconds before the first byte of a generation",

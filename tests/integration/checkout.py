@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,15 +130,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def free_pair() -> int:
-    """A port nobody listens on, as on the one above it.
+def free_triple() -> int:
+    """A port nobody listens on, as on the two above it.
 
     Below those that Linux gives to outgoing connections (from 32768): whoever connects somewhere
     before the server starts cannot take it.
     """
     while True:
-        port = random.randrange(20_000, 32_000, 2)
-        with socket.socket() as one, socket.socket() as above, suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            above.bind(("127.0.0.1", port + 1))
+        port = random.randrange(20_000, 32_000, 3)
+        with ExitStack() as stack, suppress(OSError):
+            for each in range(port, port + 3):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", each))
             return port

@@ -25,7 +25,7 @@ from lifecycle.shell import Output, Shell
 from lifecycle.step import Command, Step
 from lifecycle.steps import bind
 from lifecycle.tables.tailscale import TABLE
-from tests.integration.checkout import ROOT, Checkout, free_pair
+from tests.integration.checkout import ROOT, Checkout, free_triple
 
 TAILNET, PEER, BOX, LAN = "100.64.0.1", "100.64.0.2", "192.168.77.1", "192.168.77.2"
 GATEWAY, ENGINE = 8080, 8000
@@ -306,7 +306,7 @@ def box(tmp_path: Path) -> Iterator[Here]:
 
 def _install(box: Here) -> None:
     """From outside: nothing can be fetched from the box."""
-    env = {**box.env, "GATEWAY_BIND": "loopback", "GATEWAY_PORT": str(free_pair())}
+    env = {**box.env, "GATEWAY_BIND": "loopback", "GATEWAY_PORT": str(free_triple())}
     outside = Checkout(box.root, box.backend, box.port, env)
     done = outside.inv("gateway.up", limit=200)
     assert done.returncode == 0, done.stderr

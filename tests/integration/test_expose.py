@@ -39,7 +39,7 @@ from lifecycle.step import WriteFile
 from lifecycle.steps import expose as steps
 from tests.fake_vllm import Settings, fake_vllm
 from tests.integration import tailnet
-from tests.integration.checkout import Checkout, free_pair, free_port
+from tests.integration.checkout import Checkout, free_port, free_triple
 from tests.integration.tailnet import ADDRESS, CONSENT, NAME, Tailnet
 
 KEY = "sk-vllm-distinctive"
@@ -663,7 +663,7 @@ def test_through_the_real_gateway_a_key_counts_until_it_is_taken_away(
 ) -> None:
     """Keys, gateway and tailnet together: what a person types, and what a client then gets."""
     net = Tailnet.make(tmp_path / "bin")
-    machine = Machine(double_checkout, net, free_pair())
+    machine = Machine(double_checkout, net, free_triple())
     for file in (double_checkout.root / "env").glob("*.env"):
         file.unlink()
     (double_checkout.root / ".env").write_text("VLLM_API_KEY=sk-of-the-backend\n")

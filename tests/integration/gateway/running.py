@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 from lifecycle import http as door_to_http
 from lifecycle.gateway import files, health
 from tests.fake_vllm import FakeVllm
-from tests.integration.checkout import Checkout, free_pair, free_port
+from tests.integration.checkout import Checkout, free_port, free_triple
 
 CHAT = "/v1/chat/completions"
 OWN = "sk-local-of-the-backends"
 KEYS = {"alice": "sk-vllm-alice-0123456789", "slow": "sk-vllm-slow-0123456789",
-        "single": "sk-vllm-single-0123456789"}  # fmt: skip
+        "single": "sk-vllm-single-0123456789", "bulky": "sk-vllm-bulky-0123456789"}  # fmt: skip
 LIMITS = {"slow": {"rate": 6, "in_flight": 2}, "single": {"rate": 0, "in_flight": 1}}
 PROMPT = "a prompt that no log may hold"
 TWO_CHECKS = 4.0
@@ -63,7 +63,7 @@ class Gateway:
         for file in (checkout.root / "env").glob("*.env"):
             file.unlink()
         checkout.env |= {"LIFECYCLE_HOME": str(place / "home")}
-        made = cls(checkout, free_pair())
+        made = cls(checkout, free_triple())
         (checkout.root / ".env").write_text(f"VLLM_API_KEY={OWN}\nGATEWAY_PORT={made.port}\n")
         made.folder.mkdir(parents=True)
         (made.folder / "clients.json").write_text(json.dumps([client(name) for name in KEYS]))
@@ -121,11 +121,12 @@ class Gateway:
             self.file("extra").unlink()
 
     def ask(
-        self, path: str = "/v1/models", body: Any = None, key: str = KEYS["alice"], **more: str
-    ) -> Answer:
+        self, path: str = "/v1/models", body: Any = None, key: str = KEYS["alice"],
+        method: str = "", **more: str,
+    ) -> Answer:  # fmt: skip
         headers = {"Authorization": f"Bearer {key}", **more}
         raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        method = "GET" if raw is None else "POST"
+        method = method or ("GET" if raw is None else "POST")
         with closing(
             http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         ) as client:

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from lifecycle import tables
-from lifecycle.gateway import files
+from lifecycle.gateway import files, traefik
 from lifecycle.runtimes.gateway import project
 from tests.fake_vllm import Settings, fake_vllm
 from tests.integration.gateway.pressure import Load
@@ -90,7 +90,7 @@ def test_it_answers_who_has_a_key_and_nobody_else(gateway: Gateway) -> None:
         one.laddr for one in psutil.net_connections("tcp")
         if one.status == psutil.CONN_LISTEN and one.laddr
     ]  # fmt: skip
-    ours = {gateway.port, gateway.port + 1}
+    ours = {*traefik.ports(gateway.port)}
     assert {address.ip for address in listening if address.port in ours} == {"127.0.0.1"}
 
 

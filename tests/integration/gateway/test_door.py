@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import select
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from lifecycle import tables
 from tests.integration.gateway.running import CHAT, KEYS, OWN, PROMPT, Gateway, question
 
 CHECKS = {"/health", "/v1/models"}
@@ -136,12 +138,141 @@ def test_an_unknown_model_is_a_404(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize(
     ("body", "code"),
-    [(b"{", "missing_model"), (b"[]", "missing_model"), (b'{"model": 3}', "missing_model"),
-     (b'{"MODEL": "alone"}', "missing_model")],
+    [
+        (b"{", "invalid_json"), (b"", "invalid_json"), (b"[]", "invalid_json"),
+        (b"null", "invalid_json"), (b'{"model": "alone",}', "invalid_json"),
+        (b'{"model": "alone", "temperature": NaN}', "invalid_json"),
+        (b'{"model": "alone", "user": "\xff"}', "invalid_encoding"),
+        (b'{"model": 3}', "invalid_model"), (b'{"MODEL": "alone"}', "missing_model"),
+        (b'{"model": null}', "missing_model"), (b'{"model": ""}', "missing_model"),
+    ],
 )  # fmt: skip
-def test_a_body_without_a_model_is_a_400(gateway: Gateway, body: bytes, code: str) -> None:
+def test_a_body_that_cannot_be_used_is_called_what_it_is(
+    gateway: Gateway, body: bytes, code: str
+) -> None:
     answer = gateway.ask(CHAT, body)
     assert (answer.status, answer.error["code"]) == (400, code)
+
+
+def test_where_a_body_is_wrong_is_said(gateway: Gateway) -> None:
+    said = gateway.ask(CHAT, b'{"model": "alone",}').error["message"]
+    assert "not valid JSON" in said
+    assert "at byte 19" in said
+
+
+@pytest.mark.parametrize("written", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_what_windows_writes_is_read(gateway: Gateway, written: str) -> None:
+    body = json.dumps(question("alone", 1, user="Ä€😀"), ensure_ascii=False)
+    assert gateway.ask(CHAT, body.encode(written)).status == 200
+
+
+def test_no_compression_may_be_said_so(gateway: Gateway) -> None:
+    asked = question("alone", 1)
+    assert gateway.ask(CHAT, asked, **{"Content-Encoding": "identity"}).status == 200
+    answer = gateway.ask(CHAT, asked, **{"Content-Encoding": "gzip"})
+    assert (answer.status, answer.error["code"]) == (415, "unsupported_encoding")
+
+
+def test_the_address_may_be_written_as_to_a_proxy(gateway: Gateway) -> None:
+    assert gateway.ask("http://anybody/v1/models").status == 200
+    assert gateway.ask("http://anybody/metrics").status == 404
+
+
+def test_health_needs_no_key_and_says_nothing_else(gateway: Gateway) -> None:
+    answer = gateway.ask("/health", key="", Authorization="")
+    assert (answer.status, answer.body) == (200, b"up\n")
+    assert b" 200 " in raw(gateway, "HEAD /health HTTP/1.1\r\nHost: x\r\n")
+
+
+@pytest.mark.parametrize(
+    ("key", "bearer", "status"),
+    [
+        (KEYS["alice"], "", 200), ("sk-vllm-wrong", "", 401), (KEYS["alice"], KEYS["alice"], 200),
+        (KEYS["slow"], KEYS["alice"], 401), ("", "", 401),
+    ],
+)  # fmt: skip
+def test_a_key_may_come_as_anthropics_clients_send_it(
+    gateway: Gateway, key: str, bearer: str, status: int
+) -> None:
+    headers = {"X-Api-Key": key, "Authorization": f"Bearer {bearer}" if bearer else ""}
+    assert gateway.ask(key="", **headers).status == status
+
+
+def test_a_model_is_described_as_vllm_does_but_for_its_path(gateway: Gateway) -> None:
+    card = json.loads(gateway.ask("/v1/models/alone").body)
+    assert card["root"] == card["id"] == "alone"
+    assert card["max_model_len"] == gateway.doubles["single"].settings.max_model_len
+    assert abs(card["created"] - time.time()) < 3600
+    assert card["owned_by"] == "vllm"
+    assert json.loads(gateway.ask().body)["data"][0] == card
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/embeddings", "/v1/rerank", "/v1/score", "/v1/chat/completions/batch"]
+)
+def test_what_a_server_does_not_have_is_said_in_openais_shape(gateway: Gateway, path: str) -> None:
+    answer = gateway.ask(path, {"model": "alone", "input": "x"})
+    assert answer.status == 404
+    assert "Not Found" in answer.error["message"]
+
+
+def test_errors_of_vllm_pass_as_they_are(gateway: Gateway) -> None:
+    through = gateway.ask(CHAT, question("alone", 0))
+    assert through.status == 400
+    assert json.loads(through.body)["error"]["type"] == "BadRequestError"
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "status", "kind"),
+    [
+        ({"model": "nobodys"}, KEYS["alice"], 404, "not_found_error"),
+        ({"model": "alone"}, "sk-vllm-wrong", 401, "authentication_error"),
+        (b"{", KEYS["alice"], 400, "invalid_request_error"),
+        ({"model": "alone"}, KEYS["alice"], 404, "not_found_error"),  # of the double's {"detail"}
+    ],
+)  # fmt: skip
+def test_errors_have_anthropics_shape_where_its_api_is_called(
+    gateway: Gateway, body: object, key: str, status: int, kind: str
+) -> None:
+    for path in ("/v1/messages", "/v1/messages/count_tokens"):
+        answer = gateway.ask(path, body, key)
+        said = json.loads(answer.body)
+        assert (answer.status, said["type"], said["error"]["type"]) == (status, "error", kind)
+        assert set(said["error"]) == {"type", "message"}
+
+
+def test_the_model_of_a_form_decides(gateway: Gateway) -> None:
+    """Sound comes so; the double has no ears, and says so."""
+    before = len(gateway.doubles["single"].seen)
+    field = '--b\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    path = "/v1/audio/transcriptions"
+    for model, status in (("alone", 404), ("nobodys", 404)):
+        body = (field.format("file", "\xff") + field.format("model", model)).encode("latin-1")
+        assert gateway.ask(path, body + b"--b--\r\n", **kind).status == status
+    seen = gateway.doubles["single"].seen[before:]
+    assert [one.status for one in seen if one.path == path] == [404]
+    assert gateway.ask(path, b"--b\r\nhalf", **kind).error["code"] == "invalid_form"
+
+
+def test_one_key_cannot_fill_the_gateway_for_the_others(gateway: Gateway) -> None:
+    """Bodies that say they are large and never come take what their own key has, and no more."""
+    claimed = tables.gateway.limits().body_bytes
+    count = tables.gateway.limits().key_bytes // claimed + 1
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEYS['bulky']}\r\n"
+    with ExitStack() as stack:
+        crowd = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", gateway.port), 5))
+            for _ in range(count)
+        ]
+        for client in crowd:
+            client.sendall(f"{head}Content-Length: {claimed}\r\n\r\n{{".encode())
+        (refused, *others), _, _ = select.select(crowd, [], [], 20)
+        assert not others
+        said = refused.recv(4096)
+        assert b" 429 " in said
+        assert b"too_many_bytes" in said
+        assert gateway.chat("alone").status == 200
 
 
 def test_large_bodies_pass_and_too_large_ones_do_not(gateway: Gateway) -> None:

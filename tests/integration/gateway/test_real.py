@@ -15,7 +15,7 @@ import requests
 
 from lifecycle.gateway import health
 from tests.integration import prepared
-from tests.integration.checkout import Checkout, free_pair, free_port
+from tests.integration.checkout import Checkout, free_port, free_triple
 from tests.integration.gateway.running import Gateway, begun, stream
 
 MODEL = prepared.MODEL
@@ -28,7 +28,7 @@ TIERS = {"first": "TIER=gpu\nMAX_IN_FLIGHT=1\n", "second": "TIER=cpu\n"}
 def real(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Both servers and the gateway, each brought up by its command."""
     place = tmp_path_factory.mktemp("real")
-    made = Gateway(checkout(place, engine.parent.parent), free_pair())
+    made = Gateway(checkout(place, engine.parent.parent), free_triple())
     with (made.checkout.root / ".env").open("a") as file:
         file.write(f"GATEWAY_PORT={made.port}\n")
     try:

@@ -1,5 +1,6 @@
 """Who gets a request: cards, the CPU, whoever is well; and what the client sees of it."""
 
+import asyncio
 import http.client
 import json
 import time
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
+from openai import AsyncOpenAI
 
 from tests.fake_vllm import FakeVllm
 from tests.integration.gateway.running import (
@@ -33,13 +35,29 @@ def test_full_cards_spill_to_the_cpu(gateway: Gateway) -> None:
     print(f"24 at once, two cards that take 4 each: 0 failed, {dict(shares)}")
 
 
-def test_a_backend_alone_and_full_says_so(gateway: Gateway) -> None:
-    with ThreadPoolExecutor(4) as crew:
-        answers = list(crew.map(lambda _: gateway.chat("alone", 60), range(4)))
-    assert sorted(one.status for one in answers) == [200, 200, 429, 429]
-    refused = next(one for one in answers if one.status == 429)
-    assert refused.error["code"] == "all_backends_full"
-    assert refused.headers["retry-after"] == "1"
+def test_where_all_are_full_the_cards_queue_the_rest(gateway: Gateway) -> None:
+    before = gateway.served_by("shared")
+    with ThreadPoolExecutor(40) as crew:
+        answers = list(crew.map(lambda _: gateway.chat("shared", 80), range(40)))
+    assert {one.status for one in answers} == {200}
+    shares = gateway.served_by("shared") - before
+    assert shares == {"g1": 12, "g2": 12, "c1": 16}
+    print(f"40 at once, room for 24: 0 failed, {dict(shares)}")
+
+
+def test_64_at_once_on_one_backend_lose_none(gateway: Gateway) -> None:
+    """With the settings that OpenAI's client has of itself; the backend has room for two."""
+
+    async def ask_all() -> list[object]:
+        async with AsyncOpenAI(
+            base_url=f"http://127.0.0.1:{gateway.port}/v1", api_key=KEYS["alice"]
+        ) as client:
+            asked = [client.chat.completions.create(**question("alone", 20)) for _ in range(64)]
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+    before = gateway.generations("single")
+    assert {type(one).__name__ for one in asyncio.run(ask_all())} == {"ChatCompletion"}
+    assert gateway.generations("single") == before + 64  # no retries
 
 
 def test_sick_cards_leave_all_to_the_cpu(gateway: Gateway) -> None:
@@ -119,11 +137,46 @@ def test_an_error_of_the_model_passes_and_is_not_computed_twice(in_turns: Gatewa
     assert [in_turns.generations(name) - before[name] for name in before] == [1, 1]
 
 
-def test_a_backend_alone_is_not_put_aside_for_its_errors(gateway: Gateway) -> None:
-    gateway.doubles["single"].become("status-500")
-    assert {gateway.chat("alone").status for _ in range(5)} == {500}
+@pytest.mark.parametrize("fault", ["status-500", "status-503", "drop-connection"])
+def test_a_backend_alone_is_not_put_aside_for_its_errors(gateway: Gateway, fault: str) -> None:
+    gateway.doubles["single"].become(fault)
+    assert 200 not in {gateway.chat("alone").status for _ in range(5)}
     gateway.doubles["single"].become()
     assert gateway.chat("alone").status == 200
+
+
+@pytest.mark.parametrize("fault", ["drop-connection", "status-502", "status-503"])
+def test_errors_of_all_shut_none_of_them_to_others(in_turns: Gateway, fault: str) -> None:
+    for name in ("f1", "f2"):
+        in_turns.doubles[name].become(fault)
+    assert 200 not in {in_turns.chat("org/faulty").status for _ in range(5)}
+    for name in ("f1", "f2"):
+        in_turns.doubles[name].become()
+    assert {in_turns.chat("org/faulty").status for _ in range(4)} == {200}
+
+
+def test_a_request_that_breaks_connections_goes_to_no_backend_twice(in_turns: Gateway) -> None:
+    """More digits than Python reads: the double closes the connection, vLLM says 400."""
+    before = {name: in_turns.generations(name) for name in ("f1", "f2")}
+    body = b'{"model": "org/faulty", "max_tokens": ' + b"9" * 5_000 + b"}"
+    answer = in_turns.ask(CHAT, body)
+    assert (answer.status, answer.error["code"]) == (502, "bad_gateway")
+    assert [in_turns.generations(name) - before[name] for name in before] == [1, 1]
+    assert {in_turns.chat("org/faulty").status for _ in range(4)} == {200}
+
+
+def test_who_misses_its_checks_is_asked_where_nobody_can_stand_in(gateway: Gateway) -> None:
+    """A large request may hold its loop: it answers all the others after that."""
+    gateway.until("single", up=True)
+    gateway.doubles["single"].settings.api_key = "another"  # it is checked with a key
+    try:
+        gateway.until("single", up=False)
+    finally:
+        gateway.doubles["single"].settings.api_key = OWN
+    answer = gateway.chat("alone")
+    assert answer.status == 200
+    assert gateway.log()[-1]["ServiceName"] == "unchecked-single@file"
+    gateway.until("single", up=True)
 
 
 def test_a_backend_that_refuses_the_gateway_is_no_fault_of_the_client(gateway: Gateway) -> None:

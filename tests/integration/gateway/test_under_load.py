@@ -1,10 +1,10 @@
 """Backends are killed, frozen, added and removed while clients ask: how many of them notice."""
 
-import http.client
 import json
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,7 +14,7 @@ import pytest
 
 from lifecycle.gateway import files
 from tests.integration.checkout import free_port
-from tests.integration.gateway.pressure import Drip, Load
+from tests.integration.gateway.pressure import BROKEN, Drip, Load
 from tests.integration.gateway.processes import Behind
 from tests.integration.gateway.running import TWO_CHECKS, Gateway
 
@@ -104,6 +104,28 @@ def test_a_frozen_backend_is_left_alone(gateway: Gateway, trio: dict[str, Behind
     assert max(began for began, _ in slow) < TWO_CHECKS
 
 
+def test_a_backend_alone_that_stands_still_loses_nobody(gateway: Gateway) -> None:
+    """A chat of 100,000 messages holds vLLM's loop for seconds, whoever sent it."""
+    lonely = Behind("lonely", free_port(), "lonely")
+    with ExitStack() as stack:
+        stack.callback(lonely.kill)
+        lonely.begin()
+        lonely.listens()
+        gateway.member("lonely", lonely.url, "lonely", cap=2)
+        stack.callback(gateway.inv, "gateway.reload")
+        stack.callback(gateway.file("lonely").unlink)
+        gateway.inv("gateway.reload")
+        gateway.until("lonely", up=True)
+        with Drip(gateway, "lonely") as drip:
+            since = time.monotonic()
+            lonely.signal(signal.SIGSTOP)
+            gateway.until("lonely", up=False)
+            time.sleep(1)  # more of them begin while it counts as gone
+            lonely.signal(signal.SIGCONT)
+            time.sleep(0.5)
+        assert drip.report("the only backend frozen until it missed its checks", since)
+
+
 def test_200_streams_at_once(gateway: Gateway, trio: dict[str, Behind]) -> None:
     assert trio
     before = gateway.served_by(MODEL)
@@ -152,19 +174,36 @@ def test_a_broken_configuration_never_takes_the_place(gateway: Gateway) -> None:
     assert gateway.chat("alone").status == 200
 
 
-def test_a_killed_gateway_is_back(gateway: Gateway) -> None:
+def test_a_killed_gateway_is_back_and_says_nothing_wrong_meanwhile(gateway: Gateway) -> None:
+    """Traefik answers 404 until it has its routes: nobody may see that."""
     (one,) = [
         process
         for process in psutil.process_iter()
         if process.name() == "traefik" and process.cwd() == str(gateway.folder)
     ]
-    one.kill()
-    deadline = time.monotonic() + 15
-    while True:
-        try:
-            if gateway.chat("alone").status == 200:
-                break
-        except (OSError, http.client.HTTPException):
-            pass
+    with ThreadPoolExecutor(8) as crew:
+        watch = [crew.submit(until_back, gateway) for _ in range(8)]
+        time.sleep(0.3)
+        one.kill()
+        heard = sum((each.result() for each in watch), Counter[str]())
+    print(f"the gateway killed under load: {dict(heard)}")
+    assert {said for said in heard if said.isdigit()} == {"200"}
+    assert heard.total() > heard["200"]  # it was gone
+
+
+def until_back(gateway: Gateway) -> Counter[str]:
+    """What one client hears until the gateway was gone and answers again."""
+    heard: Counter[str] = Counter()
+    deadline = time.monotonic() + 30
+    since_gone = 0
+    while since_gone < 20:
         assert time.monotonic() < deadline
-        time.sleep(0.1)
+        try:
+            said = str(gateway.chat("alone", 1).status)
+        except BROKEN as error:
+            said = type(error).__name__
+            time.sleep(0.005)
+        heard[said] += 1
+        gone = heard.total() > heard["200"]
+        since_gone += gone and said == "200"
+    return heard

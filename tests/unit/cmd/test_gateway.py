@@ -14,7 +14,7 @@ FAR = "GPU=cuda\nENDPOINT={}\nMODEL=tiny\n"
 def here(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     """A checkout whose backends list two models, one of an odd name."""
     monkeypatch.setattr(choose, "ROOT", checkout.root)
-    monkeypatch.setattr(http, "models", lambda _url, _key: ("tiny", 'a "quoted" one'))
+    monkeypatch.setattr(http, "model_lengths", lambda _url, _key: {"tiny": 0, 'a "quoted" one': 0})
     return checkout
 
 

@@ -35,10 +35,10 @@ def nginx(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("state", "wanted", "taken"),
     [
-        ("", 8080, {8080, 8081}),
+        ("", 8080, {8080, 8081, 8082}),
         ("RUNNING", 8080, set()),
-        ("RUNNING", 9090, {9090, 9091}),
-        ("RUNNING", 8081, {8082}),
+        ("RUNNING", 9090, {9090, 9091, 9092}),
+        ("RUNNING", 8081, {8083}),
     ],
     ids=["stopped", "as wanted", "elsewhere", "one beside"],
 )
@@ -46,7 +46,7 @@ def test_what_it_listens_on_itself_is_not_taken(
     state: str, wanted: int, taken: set[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = Paths(tmp_path, tmp_path, tmp_path)
-    Shell().write(WriteFile(files.folder(paths) / files.STATIC, traefik.text(8080)))
+    Shell().write(WriteFile(files.folder(paths) / files.FRONT, traefik.front(8080)))
     monkeypatch.setattr(process, "ask", lambda *_: process.Running("venv", "", state))
     found = gateway.look(paths, wanted, "venv")
     assert set(found.taken) == taken

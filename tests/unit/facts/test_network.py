@@ -59,6 +59,7 @@ def test_ours_are_the_ports_of_the_files_and_of_what_was_started(checkout: Check
     Shell().write(WriteFile(checkout.paths.run("broken") / launch.FILE, "{"))
     assert network.engines(checkout.paths) == {
         8000: "backend cpu", 8005: "backend slip", 8081: "the gateway's figures",
+        8082: "the gateway's inside",
     }  # fmt: skip
     assert network.started(checkout.paths) == {8005: "backend slip"}
 
@@ -74,8 +75,8 @@ def test_the_gateways_port_is_the_default_where_nobody_set_a_good_one(
 
 def test_where_the_gateway_listens_is_in_its_files(checkout: Checkout) -> None:
     assert network.gateway_listens(checkout.paths) == ("", 0)
-    static = files.folder(checkout.paths) / files.STATIC
-    Shell().write(WriteFile(static, traefik.text(9090, "100.64.0.1")))
+    front = files.folder(checkout.paths) / files.FRONT
+    Shell().write(WriteFile(front, traefik.front(9090, "100.64.0.1")))
     assert network.gateway_listens(checkout.paths) == ("100.64.0.1", 9090)
 
 
@@ -83,5 +84,5 @@ def test_the_port_that_was_written_counts_until_the_gateway_is_started_with_anot
     checkout: Checkout,
 ) -> None:
     checkout.secrets("GATEWAY_PORT=9080\n")
-    Shell().write(WriteFile(files.folder(checkout.paths) / files.STATIC, traefik.text(8080)))
+    Shell().write(WriteFile(files.folder(checkout.paths) / files.FRONT, traefik.front(8080)))
     assert network.gateway(checkout.paths) == 8080

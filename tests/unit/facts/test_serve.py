@@ -139,7 +139,9 @@ def test_a_look_that_was_recorded_knows_what_was_written_and_started(
     Shell().write(WriteFile(paths.run("4090") / launch.FILE, started))
     first = Here(Shell())
     seen = first.ask("serving", Serving(), lambda: serve.own(paths))
-    assert seen.engines == {8001: "backend 4090", 8081: "the gateway's figures"}
+    assert seen.engines == {
+        8001: "backend 4090", 8081: "the gateway's figures", 8082: "the gateway's inside",
+    }  # fmt: skip
     assert seen.wide == {8001: "0.0.0.0"}
     text = recording.dump(first.recorded(), "a test", ())
     again = Replay(recording.parse(text)).ask("serving", Serving(), lambda: pytest.fail("looked"))

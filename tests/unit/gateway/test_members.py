@@ -29,22 +29,43 @@ def test_tier_and_cap_come_from_the_hardware_where_nobody_says(
 
 def test_it_serves_what_it_says_and_else_what_its_file_says() -> None:
     assert member(backend(), None).models == ("tiny",)
-    assert member(backend(), ["a", "b"]).models == ("a", "b")
-    assert member(backend(), []).models == ()
+    assert member(backend(), {"a": 0, "b": 0}).models == ("a", "b")
+    assert member(backend(), {}).models == ()
+
+
+def test_the_length_of_a_model_is_what_the_server_says_and_else_its_file() -> None:
+    assert member(backend(MAX_MODEL_LEN="4096"), None).lengths == {"tiny": 4096}
+    assert member(backend(MAX_MODEL_LEN="4096"), {"a": 2048, "b": 0}).lengths == {"a": 2048}
+    assert member(backend(MAX_MODEL_LEN="auto"), None).lengths == {}
+
+
+def test_of_one_address_there_is_one_backend() -> None:
+    """PORT= in .env gives all of them the same."""
+    idle = [member(backend(name), None) for name in ("4090", "7900xtx")]
+    cpu = member(backend("cpu"), {"tiny": 0})
+    assert [(a.name, b.name) for a, b in members.same_address([*idle, cpu])] == [
+        ("cpu", "4090"), ("cpu", "7900xtx"),
+    ]  # fmt: skip
+    far = member(backend("far", ENDPOINT="http://localhost:8000"), None)
+    near = member(backend("near", ENDPOINT="http://127.0.0.1:8000"), None)
+    other = member(backend("other", ENDPOINT="http://127.0.0.1:8001"), None)
+    assert [(a.name, b.name) for a, b in members.same_address([near, far, other])] == [
+        ("far", "near"),
+    ]  # fmt: skip
 
 
 def test_clients_hear_of_what_answers_or_will() -> None:
     elsewhere = backend(ENDPOINT="http://workstation:8000")
     assert member(elsewhere, None).expected
     assert member(elsewhere, None).url == "http://workstation:8000"
-    assert member(backend(), ["tiny"]).expected
+    assert member(backend(), {"tiny": 0}).expected
     assert member(backend(), None, started=True).expected
     assert not member(backend(), None).expected
 
 
 @pytest.mark.parametrize("name", ['{{ env "HOME" }}', "a`b", "", "a b", "\u00e4", "x" * 201])
 def test_a_name_that_could_write_into_the_configuration_is_left_out(name: str) -> None:
-    found = member(backend(), [name, "Org/model-1.5:q4"])
+    found = member(backend(), {name: 0, "Org/model-1.5:q4": 0})
     assert found.models == ("Org/model-1.5:q4",)
     assert found.left_out == (name,)
 

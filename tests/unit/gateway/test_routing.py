@@ -21,56 +21,57 @@ def http(*members: Member) -> dict[str, Any]:
     return found
 
 
-def orders(whole: dict[str, Any], route: str = "m0") -> list[list[str]]:
-    """Whom Traefik asks for a model, in each of the orders that take turns."""
-    found = []
-    for start in whole["services"][route]["weighted"]["services"]:
-        name, order = start["name"], []
-        while "failover" in whole["services"][name]:
-            order.append(whole["services"][name]["failover"]["service"])
-            name = whole["services"][name]["failover"]["fallback"]
-        found.append([each.removeprefix("backend-") for each in (*order, name)])
-    return found
+def door(whole: dict[str, Any]) -> dict[str, Any]:
+    """What the door is told."""
+    told = whole["middlewares"]["door"]["plugin"]["door"]
+    assert isinstance(told, dict)
+    return told
 
 
-def test_every_order_begins_with_another_card_and_ends_on_the_cpu() -> None:
-    assert orders(http(one("c", "cpu"), one("b"), one("a"))) == [["a", "b", "c"], ["b", "a", "c"]]
-    assert orders(http(one("c", "cpu"), one("d", "cpu"))) == [["c", "d"], ["d", "c"]]
-    assert orders(http(one("a"))) == [["a"]]
+def order(whole: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """Who takes turns for the first model, and who comes after them."""
+    model = door(whole)["models"][0]
+    return model["first"], model["then"]
+
+
+def test_cards_take_turns_and_the_cpu_comes_last() -> None:
+    assert order(http(one("c", "cpu"), one("b"), one("a"))) == (["a", "b"], ["c"])
+    assert order(http(one("c", "cpu"), one("d", "cpu"))) == (["c", "d"], [])
+    assert order(http(one("a"))) == (["a"], [])
 
 
 def test_every_name_that_is_used_is_there() -> None:
     whole = http(one("a"), one("b", "gpu", "m", "n"), one("c", "cpu"), one("d", "cpu", "x/y"))
     services, middlewares = whole["services"], whole["middlewares"]
     for service in services.values():
-        assert set(service.get("middlewares", ())) <= set(middlewares)
-        for link in service.get("weighted", {"services": ()})["services"]:
-            assert link["name"] in services
-        if "failover" in service:
-            assert {service["failover"]["service"], service["failover"]["fallback"]} <= set(
-                services
-            )
+        assert set(service["middlewares"]) <= set(middlewares)
     for router in whole["routers"].values():
         known = {*services, "ping@internal", "noop@internal", None}
         assert router.get("service") in known
+    told = door(whole)
+    for backend in told["backends"]:
+        assert {backend["checked"], backend["always"]} <= set(whole["routers"])
+    names = {backend["name"] for backend in told["backends"]}
+    for model in told["models"]:
+        assert {*model["first"], *model["then"]} <= names
+
+
+def test_of_two_ways_to_a_backend_one_stays_open_while_it_misses_checks() -> None:
+    services = http(one("a"))["services"]
+    checks = {name: "healthCheck" in part["loadBalancer"] for name, part in services.items()}
+    assert checks == {"backend-a": True, "unchecked-a": False}
+    assert {part["loadBalancer"]["servers"][0]["url"] for part in services.values()} == {
+        "http://a:8000"
+    }
 
 
 def test_each_backend_has_its_cap_and_its_own_key() -> None:
     whole = http(one("a", cap=7), one("b"))
-    assert whole["middlewares"]["cap-a"]["inFlightReq"]["amount"] == 7
+    assert [(each["name"], each["cap"]) for each in door(whole)["backends"]] == [("a", 7), ("b", 4)]
     headers = whole["middlewares"]["key-a"]["headers"]["customRequestHeaders"]
     assert headers == {"X-Gateway-Route": "", "Authorization": "Bearer sk-a"}
-    assert whole["services"]["backend-a"]["middlewares"] == ["cap-a", "key-a"]
-
-
-def test_only_a_backend_with_a_substitute_is_put_aside_for_errors() -> None:
-    whole = http(one("a", "gpu", "m", "n"), one("b"), one("c", "gpu", "x"))
-    aside = {
-        name
-        for name, service in whole["services"].items()
-        if "passiveHealthCheck" in service.get("loadBalancer", {})
-    }
-    assert aside == {"backend-b"}
+    for way in ("backend-a", "unchecked-a"):
+        assert whole["services"][way]["middlewares"] == ["key-a"]
 
 
 def test_of_another_machine_v1_may_be_all_there_is_to_ask() -> None:
@@ -99,23 +100,31 @@ def test_a_connection_to_another_machine_is_not_kept() -> None:
     assert {each["forwardingTimeouts"]["dialTimeout"] for each in (here, there)} == {"2s"}
 
 
-def test_500_is_nothing_to_ask_another_for() -> None:
-    whole = http(one("a"), one("b"))
-    status = [s["failover"]["errors"]["status"] for s in whole["services"].values()
-              if "failover" in s]  # fmt: skip
-    assert status == [["429", "502-504"]] * 2
-
-
-def test_the_door_knows_digests_and_limits() -> None:
-    door = http(one("a"), one("b", "gpu", "quiet", expected=False))["middlewares"]["door"]
-    told = door["plugin"]["door"]
+def test_the_door_knows_digests_limits_and_lengths() -> None:
+    told = door(http(one("a", lengths={"m": 4096})))
     assert told["clients"] == [{"name": "alice", "sha256": ALICE.sha256, "rate": 60, "inFlight": 4}]
-    assert told["models"] == [
-        {"id": "m", "route": "m0", "listed": True},
-        {"id": "quiet", "route": "m1", "listed": False},
-    ]
+    assert told["models"] == [{"id": "m", "first": ["a"], "then": [], "maxLength": 4096}]
     assert "/v1/chat/completions" in told["paths"]
-    assert not any("metrics" in path or not path.startswith("/v1/") for path in told["paths"])
+    assert "/v1/messages" in told["paths"]
+    assert not any("metrics" in path for path in told["paths"])
+    assert told["origins"] == []
+
+
+def test_the_length_of_a_model_is_what_each_of_its_backends_takes() -> None:
+    some = one("a", lengths={"m": 8192}), one("b", lengths={"m": 4096}), one("c", lengths={})
+    assert door(http(*some))["models"][0]["maxLength"] == 4096
+
+
+def test_a_server_that_nobody_started_is_not_behind_it() -> None:
+    whole = http(one("a"), one("b", "gpu", "quiet", expected=False))
+    assert [model["id"] for model in door(whole)["models"]] == ["m"]
+    assert not any("-b" in name for name in whole["services"])
+
+
+def test_pages_that_may_ask_are_told_to_the_door() -> None:
+    text = routing.text([one("a")], [ALICE], ["https://chat.example.org"])
+    assert door(json.loads(text)["http"])["origins"] == ["https://chat.example.org"]
+    assert routing.revision(text) != routing.revision(routing.text([one("a")], [ALICE]))
 
 
 def test_a_revision_is_of_its_content() -> None:
@@ -143,18 +152,22 @@ def test_without_backends_the_door_still_stands() -> None:
 def test_traefik_listens_on_loopback_only_and_calls_nobody() -> None:
     static = json.loads(traefik.text(8080))
     addresses = {name: point["address"] for name, point in static["entryPoints"].items()}
-    assert addresses == {"front": "127.0.0.1:8080", "internal": "127.0.0.1:8081"}
+    assert addresses == {"front": "127.0.0.1:8082", "internal": "127.0.0.1:8081"}
     assert static["global"] == {"checkNewVersion": False, "sendAnonymousUsage": False}
     assert "api" not in static
     assert static["metrics"]["prometheus"]["entryPoint"] == "internal"
 
 
-def test_on_the_tailnet_only_the_front_listens_there() -> None:
-    text = traefik.text(8080, "100.64.0.1")
-    addresses = [point["address"] for point in json.loads(text)["entryPoints"].values()]
-    assert addresses == ["100.64.0.1:8080", "127.0.0.1:8081"]
+def test_the_door_lets_clients_in_where_it_is_told() -> None:
+    text = traefik.front(8080, "100.64.0.1")
+    assert json.loads(text) == {"outside": "100.64.0.1:8080", "inside": "127.0.0.1:8082"}
     assert traefik.listens(text) == ("100.64.0.1", 8080)
-    assert traefik.listens(traefik.text(8080)) == (traefik.LOOPBACK, 8080)
+    assert traefik.listens(traefik.front(8080)) == (traefik.LOOPBACK, 8080)
+
+
+def test_of_a_gateway_of_before_it_is_known_where_it_listens() -> None:
+    old = {"entryPoints": {"front": {"address": "100.64.0.1:8080"}}}
+    assert traefik.listens(json.dumps(old)) == ("100.64.0.1", 8080)
 
 
 @pytest.mark.parametrize("text", ["", "no JSON", "[]", "{}", '{"entryPoints": null}'])

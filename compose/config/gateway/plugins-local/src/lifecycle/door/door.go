@@ -1,25 +1,20 @@
 // Package door is the gateway's front door, interpreted by Traefik: who may come in, what may be
-// asked, and which model it is for.
+// asked, and which backends are asked for it, in which order.
 //
-// Our own, because no middleware of Traefik's reads a model's name out of a body or compares
-// hashes of bearer keys. Standard library only: Traefik's interpreter brings nothing else.
+// Our own, because no middleware of Traefik's reads a model's name out of a body, compares hashes of
+// bearer keys, or tells a backend that is full from one that is gone. Standard library only:
+// Traefik's interpreter brings nothing else.
 package door
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// routeHeader carries the route to the child routers; what a client sends under it is dropped.
-const routeHeader = "X-Gateway-Route"
 
 // Client is a person with a key.
 type Client struct {
@@ -29,19 +24,33 @@ type Client struct {
 	InFlight int
 }
 
-// Model is what a client may ask for, and the route that leads to it.
+// Backend is a server behind the gateway. Cap says how many requests at once it gets while others
+// have room; two routes lead to it, one that Traefik closes while it misses its checks.
+type Backend struct {
+	Name    string
+	Cap     int
+	Checked string
+	Always  string
+}
+
+// Model is what a client may ask for: the backends that take turns, and those after them, by name.
 type Model struct {
-	ID     string
-	Route  string
-	Listed bool
+	ID        string
+	First     []string
+	Then      []string
+	MaxLength int
 }
 
 // Config is what the rendered configuration says.
 type Config struct {
-	Clients []Client
-	Models  []Model
-	Paths   []string
-	MaxBody int64
+	Clients   []Client
+	Backends  []Backend
+	Models    []Model
+	Paths     []string
+	Origins   []string
+	MaxBody   int64
+	KeyBytes  int64
+	KeyAtOnce int
 }
 
 // CreateConfig is called by Traefik.
@@ -50,12 +59,13 @@ func CreateConfig() *Config {
 }
 
 type door struct {
-	next    http.Handler
-	clients []Client
-	models  []Model
-	routes  map[string]string
-	paths   map[string]bool
-	maxBody int64
+	next     http.Handler
+	config   *Config
+	backends map[string]Backend
+	models   map[string]Model
+	paths    map[string]bool
+	origins  map[string]bool
+	made     int64
 }
 
 // New is called by Traefik, anew at each change of the configuration.
@@ -64,42 +74,55 @@ func New(_ context.Context, next http.Handler, config *Config, _ string) (http.H
 		return nil, errors.New("the door needs maxBody and paths")
 	}
 	made := &door{
-		next:    next,
-		clients: config.Clients,
-		models:  config.Models,
-		routes:  map[string]string{},
-		paths:   map[string]bool{},
-		maxBody: config.MaxBody,
+		next:     next,
+		config:   config,
+		backends: map[string]Backend{},
+		models:   map[string]Model{},
+		paths:    map[string]bool{},
+		origins:  map[string]bool{},
+		made:     time.Now().Unix(),
+	}
+	for _, backend := range config.Backends {
+		made.backends[backend.Name] = backend
 	}
 	for _, model := range config.Models {
-		made.routes[model.ID] = model.Route
+		made.models[model.ID] = model
 	}
 	for _, path := range config.Paths {
 		made.paths[path] = true
 	}
+	for _, origin := range config.Origins {
+		made.origins[origin] = true
+	}
+	openOnce.Do(open)
 	return made, nil
 }
 
 func (d *door) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
-	answer := &reply{rw: rw, began: time.Now()}
+	path := pathOf(req)
+	answer := &reply{rw: rw, began: time.Now(), anthropic: strings.HasPrefix(path, "/v1/messages")}
 	// After the answer: the log reads these headers, the client got his before.
 	defer answer.tellLog()
+	for _, name := range told {
+		// What a client sends by these names would stand in the log as well.
+		req.Header.Del(name)
+	}
+	if d.isPreflight(rw, req) {
+		rw.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if path == "/health" && (req.Method == http.MethodGet || req.Method == http.MethodHead) {
+		answer.send(http.StatusOK, "text/plain; charset=utf-8", []byte("up\n"))
+		return
+	}
 	client := d.whoIs(req.Header)
 	if client == nil {
 		answer.refuse(unauthorized)
 		return
 	}
 	answer.key = client.Name
-	// As it was sent, but for letters written as %63, which Traefik resolves (RFC 3986, 6.2.2.2).
-	// Not as it reads once it is decoded and tidied: other programs tidy in other ways.
-	path, _, _ := strings.Cut(req.RequestURI, "?")
 	if path == "/v1/models" || strings.HasPrefix(path, "/v1/models/") {
-		name := strings.TrimPrefix(strings.TrimPrefix(path, "/v1/models"), "/")
-		// OpenAI's client writes the slash in a name as %2F. It is looked up in a list, and goes nowhere.
-		if plain, err := url.PathUnescape(name); err == nil {
-			name = plain
-		}
-		d.listModels(answer, req, name)
+		d.listModels(answer, req, strings.TrimPrefix(strings.TrimPrefix(path, "/v1/models"), "/"))
 		return
 	}
 	if !d.paths[path] {
@@ -111,92 +134,76 @@ func (d *door) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 		answer.refuse(wrongMethod)
 		return
 	}
-	if wait := enter(client); wait > 0 {
+	if wait := enter(client, d.config.KeyAtOnce); wait > 0 {
 		rw.Header().Set("Retry-After", strconv.Itoa(wait))
 		answer.refuse(tooMany)
 		return
 	}
 	defer leave(client)
-	body, problem := d.read(rw, req)
+	d.generate(answer, req, client, path)
+}
+
+// generate reads the body, and has the backends of its model answer.
+func (d *door) generate(answer *reply, req *http.Request, client *Client, path string) {
+	hold := d.expected(req)
+	if !reserve(client, hold, d.config.KeyBytes) {
+		answer.refuse(tooMuch)
+		return
+	}
+	defer func() { release(client, hold) }()
+	body, problem := d.read(answer.rw, req)
 	if problem != nil {
 		answer.refuse(*problem)
 		return
 	}
-	model, ok := modelIn(body)
-	if !ok {
+	release(client, hold-int64(len(body)))
+	hold = int64(len(body))
+	name, problem := modelIn(body, req.Header.Get("Content-Type"))
+	if problem != nil {
+		answer.refuse(*problem)
+		return
+	}
+	model, known := d.models[name]
+	if name == "" {
+		model, known = d.onlyOne()
+	}
+	if !known && name == "" {
 		answer.refuse(noModel)
 		return
 	}
-	route, known := d.routes[model]
 	if !known {
-		answer.refuse(unknownModel(model))
+		answer.refuse(unknownModel(name))
 		return
 	}
-	answer.model = model
-	pass(req, path, body, route)
-	d.next.ServeHTTP(answer, req)
+	answer.model = model.ID
+	d.ask(answer, &question{req: req, path: path, body: body, headers: passed(req.Header)}, model)
 }
 
-// read takes the whole body: the model's name is in it, and another backend may need it again.
-func (d *door) read(rw http.ResponseWriter, req *http.Request) ([]byte, *refusal) {
-	if req.Header.Get("Content-Encoding") != "" {
-		return nil, &encoded
+// onlyOne is the model of who names none: vLLM takes the one it has, and so does the gateway where
+// the same backends serve all there is. They choose among several names of theirs.
+func (d *door) onlyOne() (Model, bool) {
+	if len(d.config.Models) == 0 {
+		return Model{}, false
 	}
-	if req.ContentLength > d.maxBody {
-		return nil, d.drained(rw, req)
-	}
-	body, err := io.ReadAll(io.LimitReader(req.Body, d.maxBody+1))
-	if err != nil {
-		rw.Header().Set("Connection", "close")
-		return nil, &brokenBody
-	}
-	if int64(len(body)) > d.maxBody {
-		return nil, d.drained(rw, req)
-	}
-	return body, nil
-}
-
-// drained lets a client that sends somewhat too much come to its end, so that it reads the answer
-// and does not find its connection cut; whoever sends much more is cut off.
-func (d *door) drained(rw http.ResponseWriter, req *http.Request) *refusal {
-	_, _ = io.Copy(io.Discard, io.LimitReader(req.Body, d.maxBody))
-	rw.Header().Set("Connection", "close")
-	return &tooLarge
-}
-
-// modelIn reads the name as vLLM does: this very key, and the last one of several.
-func modelIn(body []byte) (string, bool) {
-	// Into a map: Go would take "MODEL" for a field called model, too.
-	fields := map[string]json.RawMessage{}
-	if json.Unmarshal(body, &fields) != nil {
-		return "", false
-	}
-	name := ""
-	if json.Unmarshal(fields["model"], &name) != nil {
-		return "", false
-	}
-	return name, name != ""
-}
-
-// kept are the headers that go on to a backend; the client's key is in none of them.
-var kept = map[string]bool{
-	"Accept": true, "Accept-Encoding": true, "Content-Type": true, "User-Agent": true,
-	"X-Request-Id": true, "Traceparent": true, "Tracestate": true,
-}
-
-// pass makes the request what a backend should see of it.
-func pass(req *http.Request, path string, body []byte, route string) {
-	for name := range req.Header {
-		if !kept[name] {
-			req.Header.Del(name)
+	first := d.config.Models[0]
+	for _, model := range d.config.Models {
+		if strings.Join(model.First, " ")+"|"+strings.Join(model.Then, " ") !=
+			strings.Join(first.First, " ")+"|"+strings.Join(first.Then, " ") {
+			return Model{}, false
 		}
 	}
-	req.Header.Set(routeHeader, route)
-	req.URL.RawQuery = ""
-	req.RequestURI = path
-	// One line each: the interpreter cannot assign several nils at once.
-	req.Trailer = nil
-	req.TransferEncoding = nil
-	req.Body = io.NopCloser(bytes.NewReader(body))
-	req.ContentLength = int64(len(body))
+	return first, true
+}
+
+// pathOf is the address as it was sent, but for letters written as %63, which Traefik resolves
+// (RFC 3986, 6.2.2.2). Not as it reads once it is decoded and tidied: other programs tidy in other
+// ways. A proxy's form of the address (RFC 9112, 3.2.2) is cut to its path.
+func pathOf(req *http.Request) string {
+	path, _, _ := strings.Cut(req.RequestURI, "?")
+	if !strings.HasPrefix(path, "/") {
+		if parsed, err := url.Parse(path); err == nil && parsed.Host != "" {
+			path = parsed.EscapedPath()
+		}
+	}
+	return path
 }

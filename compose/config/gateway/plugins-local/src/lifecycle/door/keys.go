@@ -12,29 +12,44 @@ import (
 
 // whoIs finds the client of a key; nil when there is none, or more than one key was sent.
 func (d *door) whoIs(headers http.Header) *Client {
-	sent := headers.Values("Authorization")
-	if len(sent) != 1 {
-		return nil
-	}
-	scheme, key, _ := strings.Cut(sent[0], " ")
-	if !strings.EqualFold(scheme, "Bearer") || key == "" {
+	key := keyIn(headers)
+	if key == "" {
 		return nil
 	}
 	sum := sha256.Sum256([]byte(key))
 	digest := []byte(hex.EncodeToString(sum[:]))
 	var found *Client
 	// All of them, whichever it is: the time must not tell.
-	for number := range d.clients {
-		if subtle.ConstantTimeCompare(digest, []byte(d.clients[number].Sha256)) == 1 {
-			found = &d.clients[number]
+	for number := range d.config.Clients {
+		if subtle.ConstantTimeCompare(digest, []byte(d.config.Clients[number].Sha256)) == 1 {
+			found = &d.config.Clients[number]
 		}
 	}
 	return found
 }
 
+// keyIn is the key that was sent, as OpenAI's clients send it or as Anthropic's do; "" for none, or
+// for two that differ.
+func keyIn(headers http.Header) string {
+	sent := headers.Values("Authorization")
+	other := headers.Values("X-Api-Key")
+	if len(sent) > 1 || len(other) > 1 {
+		return ""
+	}
+	if len(sent) == 0 {
+		return headers.Get("X-Api-Key")
+	}
+	scheme, key, _ := strings.Cut(sent[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") || (len(other) == 1 && other[0] != key) {
+		return ""
+	}
+	return key
+}
+
 // use is what a client has of the gateway at the moment.
 type use struct {
 	inFlight int
+	bytes    int64
 	tokens   float64
 	filled   time.Time
 }
@@ -46,7 +61,7 @@ var (
 )
 
 // enter counts a request in; it says after how many seconds to try again, or 0.
-func enter(client *Client) int {
+func enter(client *Client, most int) int {
 	guard.Lock()
 	defer guard.Unlock()
 	now := time.Now()
@@ -55,7 +70,10 @@ func enter(client *Client) int {
 		mine = &use{tokens: float64(client.Rate), filled: now}
 		uses[client.Name] = mine
 	}
-	if client.InFlight > 0 && mine.inFlight >= client.InFlight {
+	if client.InFlight > 0 {
+		most = client.InFlight
+	}
+	if mine.inFlight >= most {
 		return 1
 	}
 	if client.Rate > 0 {
@@ -79,4 +97,23 @@ func leave(client *Client) {
 	guard.Lock()
 	defer guard.Unlock()
 	uses[client.Name].inFlight--
+}
+
+// reserve takes memory for a body, of what each client may have at once: nobody fills it for all.
+func reserve(client *Client, size int64, most int64) bool {
+	guard.Lock()
+	defer guard.Unlock()
+	mine := uses[client.Name]
+	if mine.bytes > 0 && mine.bytes+size > most {
+		return false
+	}
+	mine.bytes += size
+	return true
+}
+
+// release gives such memory back.
+func release(client *Client, size int64) {
+	guard.Lock()
+	defer guard.Unlock()
+	uses[client.Name].bytes -= size
 }

@@ -1,190 +1,176 @@
 package door
 
 import (
+	"bytes"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// refusal is an error in OpenAI's shape: https://platform.openai.com/docs/guides/error-codes
-type refusal struct {
-	status  int
-	kind    string
-	code    string
-	message string
-}
-
-var (
-	unauthorized = refusal{401, "invalid_request_error", "invalid_api_key",
-		"No key, or a wrong one. Send it as: Authorization: Bearer sk-..."}
-	unknownPath = refusal{404, "invalid_request_error", "unknown_url", "There is nothing at this address."}
-	wrongMethod = refusal{405, "invalid_request_error", "method_not_allowed", "This address takes another method."}
-	encoded     = refusal{415, "invalid_request_error", "unsupported_encoding", "Send the body without compression."}
-	tooLarge    = refusal{413, "invalid_request_error", "request_too_large", "The body is too large."}
-	brokenBody  = refusal{400, "invalid_request_error", "broken_body", "The body ended too early, or took too long."}
-	noModel     = refusal{400, "invalid_request_error", "missing_model",
-		"The body must be a JSON object with the name of a model as \"model\"."}
-	tooMany = refusal{429, "rate_limit_error", "rate_limit_exceeded",
-		"Too many requests with this key. Try again later."}
-	full = refusal{429, "rate_limit_error", "all_backends_full",
-		"Every backend of this model is full. Try again later."}
-	down = refusal{503, "server_error", "no_backend",
-		"No backend of this model answers at the moment. Try again later."}
-	lostBackend = refusal{502, "server_error", "bad_gateway", "The backend broke off, or refused the gateway."}
-	late        = refusal{504, "server_error", "gateway_timeout", "The backend took too long."}
-	failed      = refusal{500, "server_error", "internal_error", "The request failed."}
-)
-
-func unknownModel(name string) refusal {
-	return refusal{404, "invalid_request_error", "model_not_found",
-		fmt.Sprintf("The model %q does not exist. GET /v1/models lists those that do.", name)}
-}
-
-// ours are the answers after which another backend is asked: what comes out is of the last one, and
-// the client should hear of all.
-func ours(status int) bool {
-	return status == 429 || (status >= 502 && status <= 504)
-}
-
-// instead says what stands for such an answer, and for one that is no JSON: Traefik's own, or a
-// broken backend's.
-func instead(status int) refusal {
-	for _, known := range []refusal{unknownPath, full, down, lostBackend, late} {
-		if known.status == status {
-			return known
-		}
-	}
-	other := failed
-	other.status = status
-	return other
-}
+// mostHeld is how much of a backend's error is kept until it is known whether the client gets it.
+const mostHeld = 1 << 20
 
 // reply is the answer on its way: errors in one shape, and what the log should know.
 type reply struct {
-	rw       http.ResponseWriter
-	began    time.Time
-	first    time.Duration
-	key      string
-	model    string
-	begun    bool
-	replaced bool
-	streamed bool
-}
-
-func (r *reply) Header() http.Header {
-	return r.rw.Header()
-}
-
-func (r *reply) WriteHeader(status int) {
-	if r.begun {
-		return
-	}
-	if status >= 100 && status < 200 {
-		r.rw.WriteHeader(status)
-		return
-	}
-	if status == http.StatusUnauthorized || status == http.StatusForbidden {
-		// The client's key was good: this one is about the gateway's own.
-		r.refuse(lostBackend)
-		return
-	}
-	if ours(status) || (status >= 400 && !r.isJSON()) {
-		r.refuse(instead(status))
-		return
-	}
-	r.begun = true
-	r.streamed = r.rw.Header().Get("Content-Length") == ""
-	r.rw.WriteHeader(status)
-	r.flush()
-}
-
-func (r *reply) isJSON() bool {
-	return strings.HasPrefix(r.rw.Header().Get("Content-Type"), "application/json")
-}
-
-func (r *reply) Write(piece []byte) (int, error) {
-	if !r.begun {
-		r.WriteHeader(http.StatusOK)
-	}
-	if r.replaced {
-		return len(piece), nil
-	}
-	if r.first == 0 {
-		r.first = time.Since(r.began)
-	}
-	written, err := r.rw.Write(piece)
-	r.flush()
-	return written, err
-}
-
-// flush lets each piece of a stream go at once. Nobody else does: of an interpreted writer, Traefik
-// sees the three methods of http.ResponseWriter and no Flush.
-func (r *reply) flush() {
-	if flusher, ok := r.rw.(http.Flusher); ok && r.streamed {
-		flusher.Flush()
-	}
+	rw        http.ResponseWriter
+	began     time.Time
+	first     time.Duration
+	key       string
+	model     string
+	anthropic bool
 }
 
 func (r *reply) refuse(why refusal) {
-	r.begun, r.replaced = true, true
 	headers := r.rw.Header()
-	headers.Del("Content-Length")
-	headers.Del("Content-Encoding")
-	headers.Set("Content-Type", "application/json")
 	if (why.status == 429 || why.status == 503) && headers.Get("Retry-After") == "" {
 		headers.Set("Retry-After", "1")
 	}
 	if why.status == 401 {
 		headers.Set("WWW-Authenticate", "Bearer")
 	}
-	body, _ := json.Marshal(map[string]interface{}{"error": map[string]interface{}{
-		"message": why.message, "type": why.kind, "param": nil, "code": why.code,
-	}})
-	r.rw.WriteHeader(why.status)
+	r.send(why.status, "application/json", why.text(r.anthropic))
+}
+
+func (r *reply) send(status int, kind string, body []byte) {
+	r.rw.Header().Set("Content-Type", kind)
+	r.rw.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	r.rw.WriteHeader(status)
 	r.first = time.Since(r.began)
 	_, _ = r.rw.Write(body)
 }
 
+// told are the headers for the log alone.
+var told = []string{"Gateway-Key", "Gateway-Model", "Gateway-First-Byte-Ms"}
+
 func (r *reply) tellLog() {
 	headers := r.rw.Header()
-	headers.Set("Gateway-Key", r.key)
-	headers.Set("Gateway-Model", r.model)
-	headers.Set("Gateway-First-Byte-Ms", strconv.FormatInt(r.first.Milliseconds(), 10))
+	headers.Set(told[0], r.key)
+	headers.Set(told[1], r.model)
+	headers.Set(told[2], strconv.FormatInt(r.first.Milliseconds(), 10))
 }
 
-// listModels answers for all backends: what each serves, whether it answers just now or not.
-func (d *door) listModels(answer *reply, req *http.Request, name string) {
-	if req.Method != http.MethodGet {
-		answer.rw.Header().Set("Allow", http.MethodGet)
-		answer.refuse(wrongMethod)
-		return
-	}
-	list := []map[string]interface{}{}
-	for _, model := range d.models {
-		entry := map[string]interface{}{
-			"id": model.ID, "object": "model", "created": 0, "owned_by": "vllm",
-		}
-		if model.Listed && model.ID == name {
-			answer.sendJSON(entry)
-			return
-		}
-		if model.Listed {
-			list = append(list, entry)
-		}
-	}
-	if name != "" {
-		answer.refuse(unknownModel(name))
-		return
-	}
-	answer.sendJSON(map[string]interface{}{"object": "list", "data": list})
+// attempt is what one backend says. A good answer goes on as it comes; an error is held back until
+// it is whole: another backend may do better, or its shape is not that of the API.
+type attempt struct {
+	answer   *reply
+	headers  http.Header
+	status   int
+	held     bytes.Buffer
+	streamed bool
+	reached  bool
+	done     bool
 }
 
-func (r *reply) sendJSON(body interface{}) {
-	text, _ := json.Marshal(body)
-	r.Header().Set("Content-Type", "application/json")
-	r.Header().Set("Content-Length", strconv.Itoa(len(text)))
-	_, _ = r.Write(text)
+func (a *attempt) Header() http.Header {
+	return a.headers
+}
+
+func (a *attempt) WriteHeader(status int) {
+	if a.status != 0 || status < 200 {
+		return
+	}
+	a.status = status
+	if status < 400 {
+		a.pass()
+		a.flush()
+	}
+}
+
+// pass lets the client have the head of the answer.
+func (a *attempt) pass() {
+	a.done = true
+	headers := a.answer.rw.Header()
+	for name, values := range a.headers {
+		headers[name] = values
+	}
+	a.streamed = a.headers.Get("Content-Length") == ""
+	a.answer.rw.WriteHeader(a.status)
+}
+
+func (a *attempt) Write(piece []byte) (int, error) {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	if !a.done {
+		if a.held.Len()+len(piece) <= mostHeld {
+			a.held.Write(piece)
+		}
+		return len(piece), nil
+	}
+	if a.answer.first == 0 {
+		a.answer.first = time.Since(a.answer.began)
+	}
+	written, err := a.answer.rw.Write(piece)
+	a.flush()
+	return written, err
+}
+
+// flush lets each piece of a stream go at once. Nobody else does: of an interpreted writer, Traefik
+// sees the three methods of http.ResponseWriter and no Flush.
+func (a *attempt) flush() {
+	if flusher, ok := a.answer.rw.(http.Flusher); ok && a.streamed {
+		flusher.Flush()
+	}
+}
+
+// end lets the client have an error that is no reason to ask another backend.
+func (a *attempt) end() {
+	// Who was not reached has said nothing: the error is Traefik's, of a name or a certificate.
+	if a.done || a.status == 0 || ours(a.status) || !a.reached {
+		return
+	}
+	if a.status == http.StatusUnauthorized || a.status == http.StatusForbidden {
+		// The client's key was good: this one is about the gateway's own.
+		a.done = true
+		a.answer.refuse(lostBackend)
+		return
+	}
+	body := a.held.Bytes()
+	mended, fine := mend(a.status, body, a.answer.anthropic)
+	if !fine {
+		a.done = true
+		a.answer.send(a.status, "application/json", mended)
+		return
+	}
+	a.pass()
+	a.answer.first = time.Since(a.answer.began)
+	_, _ = a.answer.rw.Write(body)
+}
+
+// mend gives an error the shape of the API that was called; fine is one that has it already.
+func mend(status int, body []byte, anthropic bool) (mended []byte, fine bool) {
+	said := struct {
+		Type   string
+		Error  json.RawMessage
+		Detail json.RawMessage
+	}{}
+	if json.Unmarshal(body, &said) != nil {
+		return instead(status).text(anthropic), false
+	}
+	inner := struct{ Message string }{}
+	shaped := json.Unmarshal(said.Error, &inner) == nil && inner.Message != ""
+	if shaped && anthropic == (said.Type == "error") {
+		return nil, true
+	}
+	why := instead(status)
+	switch {
+	case shaped:
+		why.message = inner.Message
+	case len(said.Detail) > 0:
+		why.message = "The server of this model says: " + words(said.Detail)
+	case len(said.Error) > 0:
+		why.message = "The server of this model says: " + words(said.Error)
+	}
+	return why.text(anthropic), false
+}
+
+// words are those of a text, or the JSON as it is.
+func words(value json.RawMessage) string {
+	text := ""
+	if json.Unmarshal(value, &text) == nil {
+		return text
+	}
+	return strings.TrimSpace(string(value))
 }
