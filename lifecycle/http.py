@@ -148,10 +148,18 @@ def post(url: str, path: str, body: dict[str, Any], key: str, limit: float) -> R
         return Reply(answer.status_code, refusal=f"no JSON object: {answer.text[:SHOWN]}")
 
 
-def chat(
-    url: str, key: str, model: str, messages: list[dict[str, str]], max_tokens: int
+def chat(  # noqa: PLR0913, PLR0917 - a server, a key, and one request
+    url: str,
+    key: str,
+    model: str,
+    messages: list[dict[str, str]],
+    max_tokens: int,
+    on_cut: Callable[[], None] = lambda: None,
 ) -> Iterator[str]:
     """Stream an answer, piece by piece.
+
+    Args:
+        on_cut: called when the answer ends at `max_tokens`, and not by itself.
 
     Raises:
         ServerUnhealthy: the server refuses, breaks off, falls silent for two minutes, or answers
@@ -167,7 +175,7 @@ def chat(
                 raise ServerUnhealthy(
                     f"the server answered HTTP {answer.status_code}", why=_message(answer)
                 )
-            yield from _pieces(answer)
+            yield from _pieces(answer, on_cut)
     except requests.RequestException as error:
         raise ServerUnhealthy(
             "the answer broke off", why=str(error), fix="Look at the log: inv logs"
@@ -219,7 +227,7 @@ def _session() -> requests.Session:
     return session
 
 
-def _pieces(answer: requests.Response) -> Iterator[str]:
+def _pieces(answer: requests.Response, on_cut: Callable[[], None]) -> Iterator[str]:
     """The text of a stream of events.
 
     https://developers.openai.com/api/reference/resources/chat/subresources/completions/streaming-events
@@ -231,13 +239,13 @@ def _pieces(answer: requests.Response) -> Iterator[str]:
         data = line.removeprefix("data:").strip()
         if data == "[DONE]":
             return
-        yield from _texts(data)
+        yield from _texts(data, on_cut)
     raise ServerUnhealthy(
         "the answer broke off", why="its stream has no end mark", fix="Look at the log: inv logs"
     )
 
 
-def _texts(data: str) -> list[str]:
+def _texts(data: str, on_cut: Callable[[], None]) -> list[str]:
     """The text in one event, for each choice.
 
     Raises:
@@ -249,6 +257,8 @@ def _texts(data: str) -> list[str]:
             raise ServerUnhealthy("the server broke off", why=str(event["error"])[:SHOWN])
         texts = [choice["delta"].get("content") or "" for choice in event["choices"]]
         if isinstance(event["choices"], list) and all(isinstance(text, str) for text in texts):
+            if any(choice.get("finish_reason") == "length" for choice in event["choices"]):
+                on_cut()
             return texts
     except UNEXPECTED:
         pass

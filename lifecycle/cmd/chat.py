@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         "text": "what to ask; without it, a conversation",
         "gpu": "which backend, when several run",
         "system": "a system message before the conversation",
-        "max_tokens": "the longest answer, in tokens",
+        "max_tokens": "the longest answer, in tokens; a longer one is cut off, and that is said",
     },
 )
 def chat(
@@ -51,15 +51,21 @@ class Conversation:
 
     def ask(self, text: str) -> None:
         """Print the answer as it comes; an interrupted one is not remembered."""
-        from lifecycle import http
+        from lifecycle import http, report
 
+        cut: list[bool] = []
         messages = [*self._messages, {"role": "user", "content": text}]
         answer = ""
-        for piece in http.chat(self._url, self._key, self.model, messages, self._limit):
+        pieces = http.chat(
+            self._url, self._key, self.model, messages, self._limit, lambda: cut.append(True)
+        )
+        for piece in pieces:
             answer += piece
             sys.stdout.write(piece)
             sys.stdout.flush()
         sys.stdout.write("\n")
+        if cut:
+            report.note(f"(cut off after {self._limit} tokens; --max-tokens sets how many)")
         self._messages = [*messages, {"role": "assistant", "content": answer}]
 
     def forget(self) -> None:

@@ -58,6 +58,16 @@ def test_a_stream_is_read_piece_by_piece(say: Say) -> None:
     assert chat() == "é!"
 
 
+@pytest.mark.parametrize(("reason", "cut"), [("length", 1), ("stop", 0), (None, 0)])
+def test_an_answer_that_was_cut_off_is_told(say: Say, reason: str | None, cut: int) -> None:
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}
+    say(events(delta(content="a"), last))
+    calls: list[int] = []
+    messages = [{"role": "user", "content": "Hi"}]
+    assert "".join(http.chat(URL, KEY, "m", messages, 8, lambda: calls.append(1))) == "a"
+    assert len(calls) == cut
+
+
 def test_comments_and_other_fields_of_a_stream_are_passed_by(say: Say) -> None:
     say(f": ping\n\nevent: x\nid: 1\ndata:{json.dumps(delta(content='a'))}\n\ndata: [DONE]\n\n")
     assert chat() == "a"

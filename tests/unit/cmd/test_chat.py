@@ -22,6 +22,10 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[list[Message]]:
         assert isinstance(messages, list)
         seen.append(messages)
         yield from ("Pa", "ris")
+        if messages[-1]["content"] == "ramble":
+            on_cut = given[5]
+            assert callable(on_cut)
+            on_cut()
         if messages[-1]["content"] == "break":
             raise ServerUnhealthy("the answer broke off")
 
@@ -41,6 +45,15 @@ def test_an_answer_is_printed_as_it_comes(sent: list[list[Message]], capsys: Cap
     talk().ask("France?")
     assert contents(sent[0]) == ["user: France?"]
     assert capsys.readouterr().out == "Paris\n"
+
+
+@pytest.mark.usefixtures("sent")
+def test_an_answer_that_was_cut_off_names_the_limit(capsys: Captured) -> None:
+    talk().ask("ramble")
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == (
+        "Paris\n", "(cut off after 16 tokens; --max-tokens sets how many)\n",
+    )  # fmt: skip
 
 
 def test_what_was_said_before_goes_along(sent: list[list[Message]]) -> None:
