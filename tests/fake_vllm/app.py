@@ -181,11 +181,13 @@ class App:
     async def _events(
         self, form: shapes.Form, wanted: Wanted, choices: list[Choice], gone: Gone
     ) -> AsyncGenerator[bytes, None]:
-        if form.is_chat:
-            for choice in choices:
-                yield as_event(form.opening(choice))
         async with aclosing(self._steps(wanted, choices, gone)) as steps:
+            # With the first token, as vLLM does: what comes before it is no sign of one.
+            opening = choices if form.is_chat else []
             async for step in steps:
+                for choice in opening:
+                    yield as_event(form.opening(choice))
+                opening = []
                 if step.text or step.last:
                     yield as_event(form.chunk(step))
         if wanted.include_usage and not self.settings.has(Fault.NO_USAGE):
