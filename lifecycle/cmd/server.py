@@ -35,7 +35,7 @@ def up(  # noqa: PLR0913 - each is an option of the command
     force: bool = False,
     take_over: bool = False,
 ) -> None:
-    """Start a server and wait until it answers; does only what is still to be done."""
+    """Start a server and wait until its answers are sane; does only what is still to be done."""
     if model:
         from lifecycle.cmd import choose, switch
         from lifecycle.cmd.exchange import Way
