@@ -113,8 +113,10 @@ def from_lock(locked: Locked, folder: Path, tools: Tools, *options: str) -> tupl
     return (
         # First: whatever is interrupted from here on is not taken for complete.
         Remove(folder / venv.STAMP),
+        # Relocatable: its programs find their Python also when the home is moved, or was a link.
         Command(
-            (tools.uv, "venv", "--quiet", "--clear", "--python", tools.python, str(folder)),
+            (tools.uv, "venv", "--quiet", "--clear", "--relocatable", "--python", tools.python,
+             str(folder)),
             ends_with_us=True,
         ),
         Command(
