@@ -22,6 +22,8 @@ STAMP = ".made-from"
 MARKS = frozenset({"supervisord.conf", "guard.py"})
 """Files of the state folder that the command lines of supervisord and the guard name."""
 TAIL_BYTES = 200_000
+LATECOMERS = 3
+"""How often what is still there is told to end."""
 
 
 def status(backend: Backend, paths: Paths, started: Launch) -> Server:
@@ -157,9 +159,31 @@ def stop(
     except KeyboardInterrupt:
         patience.tell("not waiting any longer: what is in flight is cut off")
         processes.end(processes_of(run), grace=0)
-    _refuse_strangers(processes_of(run), run)
+    _end_latecomers(run)
     for file in (socket(run), run / launch.FILE, run / STARTS, run / SESSION):
         shell.remove(Remove(file))
+
+
+def _end_latecomers(run: Path) -> None:
+    """What a supervisor started in the moment in which it was told to end.
+
+    Raises:
+        HostNotReady: something stays, whatever it is told.
+    """
+    for _ in range(LATECOMERS):
+        left = processes_of(run)
+        if not left:
+            return
+        _refuse_strangers(processes.of_others(left), run)
+        processes.end(left, grace=1)
+    pids = ", ".join(str(one.pid) for one in processes_of(run))
+    if pids:
+        raise HostNotReady(
+            f"the server in {run} was not stopped",
+            why=f"these processes do not end: {pids}",
+            fix="Run the same again. If they stay, they wait for a device or a disk: restart the "
+            "machine.",
+        )
 
 
 def _refuse_strangers(left: list[Process], run: Path) -> None:

@@ -20,6 +20,9 @@ PACKAGES = "opt/lent"
 ONE_PROCESS = "VLLM_ENABLE_V1_MULTIPROCESSING=0"
 """With `--distributed-executor-backend uni` a start imports torch once, not three times."""
 
+NO_COMPILER = "TORCH_COMPILE_DISABLE=1"
+"""As `data/cpu_settings.toml` has it for the processor, which this is: there is no compiler."""
+
 
 @dataclass(frozen=True)
 class Lent:
@@ -42,7 +45,8 @@ def build(folder: Path, tag: str, address: str) -> Lent:
     """
     engine = engines.inspect(folder)
     base, _ = rootfs.cached(default_cache())
-    settings = [*changes(engines.fingerprint(engine)), f"ENV {ONE_PROCESS}"]
+    own = [f"ENV {ONE_PROCESS}", f"ENV {NO_COMPILER}"]
+    settings = [*changes(engines.fingerprint(engine)), *own]
     told = [f"--change={setting}" for setting in settings]
     argv = ["docker", "--host", address, "import", *told, "-", tag]
     whole = base.read_bytes()[: rootfs.length_without_end(base)]

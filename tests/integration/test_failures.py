@@ -192,13 +192,25 @@ def test_a_folder_that_cannot_be_written_is_said(double_checkout: Checkout, tmp_
     assert "Traceback" not in done.stderr
 
 
-def test_a_server_that_dies_is_explained_and_not_started_again(checkout: Checkout) -> None:
-    checkout.env["EXTRA_ARGS"] = "--no-such-flag"
+def test_a_server_that_dies_is_explained_and_not_started_again(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    checkout.env["EXTRA_ARGS"] = f"--tokenizer {tmp_path}"
     done = checkout.up()
     assert done.returncode == ServerUnhealthy.exit_code, done.stderr
-    assert "unrecognized arguments: --no-such-flag" in done.stderr
+    assert f"the server of {checkout.backend} died in phase start" in done.stderr
+    assert "Couldn't instantiate the backend tokenizer" in done.stderr
     assert checkout.status()["phase"] == "stopped"
-    assert "--no-such-flag" in checkout.inv("logs", "--gpu", checkout.backend).stdout
+    assert "backend tokenizer" in checkout.inv("logs", "--gpu", checkout.backend).stdout
+
+
+def test_a_flag_that_vllm_does_not_have_is_refused_before_anything_starts(
+    checkout: Checkout,
+) -> None:
+    checkout.env["EXTRA_ARGS"] = "--no-such-flag"
+    done = checkout.up()
+    assert done.returncode == ConfigError.exit_code, done.stderr
+    assert "has no flag --no-such-flag" in done.stderr
 
 
 def test_a_dry_run_prints_every_command_and_changes_nothing(double_checkout: Checkout) -> None:
