@@ -1,5 +1,7 @@
 """`inv tune`: each row is started and measured, the fastest is kept."""
 
+from functools import partial
+
 import pytest
 from invoke import Context
 
@@ -66,7 +68,7 @@ def test_a_server_of_another_checkout_is_left_alone(world: World, capsys: Captur
     stranger = Server("ready", Launch("venv", {}, "/other"), owner="/other")
     world.server = stranger
     for context in (Context(), DRY):
-        ends(HostNotReady.exit_code, lambda context=context: tune.tune(context))
+        ends(HostNotReady.exit_code, partial(tune.tune, context))
         assert "it belongs to another checkout" in capsys.readouterr().err
     assert (world.server, world.events) == (stranger, [])
 
