@@ -290,5 +290,5 @@ def _message(answer: requests.Response) -> str:
     try:
         error = answer.json()["error"]
     except UNEXPECTED:
-        return answer.text[:SHOWN]
+        return answer.text.strip()[:SHOWN] or str(answer.reason)
     return str(error.get("message", error)) if isinstance(error, dict) else str(error)

@@ -10,6 +10,7 @@ from lifecycle.errors import HostNotReady, LifecycleError
 
 GO_ON = "then run the same again: what was begun is taken up or redone."
 ELSEWHERE = "Run as the owner of that folder, or set LIFECYCLE_HOME= in .env to a different one."
+MOVE_AWAY = "Move away what is in its place, or set LIFECYCLE_HOME= in .env to a different folder."
 
 
 def explained(error: OSError | MemoryError) -> LifecycleError | None:
@@ -80,6 +81,13 @@ def _closed(error: OSError) -> HostNotReady:
     )
 
 
+def _in_the_way(error: OSError) -> HostNotReady:
+    """A folder where a file must be, or a file where a folder must be: no owner could write it."""
+    return HostNotReady(
+        f"{error.filename or 'a file'} cannot be written: {error.strerror}", fix=MOVE_AWAY
+    )
+
+
 def _no_path(error: OSError) -> HostNotReady:
     return HostNotReady(
         f"{error.filename or 'a path'} cannot be used: {error.strerror}",
@@ -128,9 +136,8 @@ def _failing(error: OSError) -> HostNotReady:
 
 SAID: dict[int, Callable[[OSError], LifecycleError]] = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), _full),
-    **dict.fromkeys(
-        (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR), _closed
-    ),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), _closed),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR), _in_the_way),
     **dict.fromkeys((errno.ENAMETOOLONG, errno.ELOOP), _no_path),
     **dict.fromkeys((errno.EMFILE, errno.ENFILE), _many_files),
     errno.EFBIG: _large_file,

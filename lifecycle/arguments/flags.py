@@ -9,6 +9,8 @@ from typing import Any
 from lifecycle.paths import DATA
 
 FOLDER = DATA / "vllm_flags"
+FILE = DATA / "vllm_arguments.toml"
+"""What the recorded tables do not say."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Flag:
         choices: the only values; none means any.
         fields: keys of its object and what each holds: `int`, `float`, `bool`, `text` or `any`;
             none means any.
+        least: its smallest value; None where nobody looked for one.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Flag:
     each: bool = False
     choices: tuple[str | int, ...] = ()
     fields: Mapping[str, str] = field(default_factory=dict)
+    least: int | None = None
 
     @property
     def spellings(self) -> tuple[str, ...]:
@@ -92,8 +96,9 @@ def _frozen(value: Any) -> Any:  # noqa: ANN401 - whatever TOML holds
 @cache
 def _load(version: str) -> Table:
     read = tomllib.loads((FOLDER / f"{version}.toml").read_text(encoding="utf-8"))
+    least = tomllib.loads(FILE.read_text(encoding="utf-8"))["least"]
     flags = {
-        name: Flag(name=name, **{k: _frozen(v) for k, v in row.items()})
+        name: Flag(name=name, least=least.get(name), **{k: _frozen(v) for k, v in row.items()})
         for name, row in read["flags"].items()
     }
     return Table(version, flags, {name: tuple(words) for name, words in read["names"].items()})

@@ -4,8 +4,8 @@ import tomllib
 from functools import cache
 from typing import Any
 
+from lifecycle.arguments.flags import FILE
 from lifecycle.arguments.parser import Arguments
-from lifecycle.arguments.places import FILE
 
 SEEN = {"image", "video"}
 SPEC = {

@@ -52,6 +52,11 @@ class Arguments:
         found = self.get(name, 0)
         return found if isinstance(found, int) else 0
 
+    def amount(self, name: str) -> float:
+        """A number with a fraction; 0 where none was given, or text that nobody could read."""
+        found = self.get(name, 0)
+        return found if isinstance(found, int | float) else 0
+
     def held(self, name: str) -> dict[str, Any]:
         """An object; an empty one where none was given."""
         found = self.get(name)
@@ -160,6 +165,8 @@ def _strange(word: str, known: Table, words: list[str]) -> Refused:
         )
     name = word.partition("=")[0]
     spellings = [one for flag in known.flags.values() for one in flag.spellings]
+    if name.startswith("--"):
+        spellings = [one for one in spellings if one.startswith("--")]
     near = value.nearest(name, spellings)
     fix = f"Did you mean {near}?" if near else f"All flags: vllm serve --help=all ({known.version})"
     return Refused(f"vLLM {known.version} has no flag {name}", fix)

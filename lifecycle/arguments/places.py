@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from lifecycle.arguments.flags import table
+from lifecycle.arguments.flags import FILE, table
 from lifecycle.arguments.parser import Arguments
-from lifecycle.paths import DATA
 
-FILE = DATA / "vllm_arguments.toml"
 ON_HUB = {"adapter", "model", "tokenizer", "config"}
 """Kinds that may be a repo of the hub."""
 

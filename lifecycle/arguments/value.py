@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 import re
 import shlex
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ def read(flag: Flag, text: str) -> Any:  # noqa: ANN401 - what the flag holds
     found = _typed(flag, text)
     if flag.choices and found not in flag.choices:
         raise ValueError(_no_choice(flag, text))
+    if flag.least is not None and found < flag.least:
+        raise ValueError(f"must be {flag.least} or more, not {text!r}")
     return found
 
 
@@ -84,12 +87,19 @@ def _number(kind: str, text: str) -> int | float:
     if kind.startswith("count"):
         return _count(text)
     try:
-        return int(text) if kind == "int" else float(text)
+        return int(text) if kind == "int" else _finite(text)
     except ValueError:
         said = "must be a whole number" if kind == "int" else "must be a number"
         found = COUNT.fullmatch(text.strip())
         hint = f"\nWrite {count(text)}: this flag knows no letters." if found else ""
         raise ValueError(f"{said}, not {text!r}{hint}") from None
+
+
+def _finite(text: str) -> float:
+    """Python takes `nan` and `1e400` for numbers; nothing can be reckoned with them."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(text)
+    return number
 
 
 def _count(text: str) -> int:

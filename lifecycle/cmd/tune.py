@@ -29,8 +29,8 @@ class Trial:
 @command(help={"gpu": "which CPU backend"})
 def tune(context: Context, gpu: str = "cpu") -> None:
     """Measure the CPU settings on this machine and keep the fastest; restarts the server."""
-    from lifecycle import report, tables
-    from lifecycle.cmd import choose
+    from lifecycle import facts, report, tables
+    from lifecycle.cmd import choose, start
     from lifecycle.errors import ConfigError
     from lifecycle.machine import Here
     from lifecycle.steps import tune as steps
@@ -42,6 +42,7 @@ def tune(context: Context, gpu: str = "cpu") -> None:
             f"inv tune measures CPU settings, and {backend.name} has GPU={backend.gpu}",
             fix="Name a CPU backend: inv tune --gpu cpu",
         )
+    start.refuse_strangers(backend, facts.server.look(backend, where))
     names = [row.name for row in tables.serving.cpu_settings()]
     if shell.dry:
         for name in names:
@@ -50,6 +51,8 @@ def tune(context: Context, gpu: str = "cpu") -> None:
         return
     here = Here(shell)
     with shell.lock(where.run(backend.name) / "up.lock", report.note):
+        # Again: another checkout may have started one while we waited.
+        start.refuse_strangers(backend, facts.server.look(backend, where))
         trials = [_try(backend, name, where, here) for name in names]
         choice = fastest(trials)
         report.trials(trials, choice)

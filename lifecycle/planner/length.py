@@ -16,6 +16,7 @@ KEYS = (
     "max_sequence_length", "max_seq_length", "seq_len",
 )  # fmt: skip
 """The smallest of these is the length; `model_max_length` comes before them all."""
+MOST_FACTOR = 1e6
 SCALED = {"su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling"}
 """Kinds of rope scaling whose factor is in `max_position_embeddings` already."""
 YARN_SCALED_SINCE = (0, 30)
@@ -81,8 +82,8 @@ def _kind(rope: Mapping[str, Any]) -> str:
 
 def _scaled(longest: int, rope: Mapping[str, Any], version: str) -> int:
     kind, factor = _kind(rope), rope.get("factor") or 1.0
-    if not isinstance(factor, int | float):
-        return longest
+    if not isinstance(factor, int | float) or not 0 < factor < MOST_FACTOR:
+        return longest  # JSON may hold Infinity, and Python reads it
     if kind == "yarn" and version and numbers(version)[:2] < YARN_SCALED_SINCE:
         original = rope.get("original_max_position_embeddings")
         return int((original if isinstance(original, int) else longest) * factor)

@@ -46,7 +46,7 @@ class Config:
                 value = value[0]  # some give one value a layer, all the same
             if value is None or value == AUTO:
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+            if not _whole(value):
                 broken(f"{key} is {value!r}, which is no whole number")
             if not 0 <= value <= MOST:
                 broken(f"{key} is {value!r}")
@@ -77,6 +77,13 @@ class Config:
         """A word; "" when there is none."""
         value = self.raw(key)
         return value if isinstance(value, str) else ""
+
+
+def _whole(value: object) -> bool:
+    """Python's JSON reader takes Infinity and NaN: `is_integer` is false for both."""
+    if isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def broken(why: str) -> NoReturn:

@@ -15,6 +15,7 @@ from lifecycle.keys import SHAPING
 FILE = "launch.json"
 STOPPED = "it was stopped meanwhile (inv down)"
 """Why a start ended of which the copy is gone."""
+RUNTIMES = ("venv", "docker")
 VARIABLE = "LIFECYCLE_LAUNCH"
 """What a process carries it in. (vLLM warns of unknown variables that begin with VLLM_.)"""
 
@@ -43,7 +44,9 @@ def parse(text: str) -> Launch:
     try:
         kept = json.loads(text)
         settings = {str(key): str(value) for key, value in kept["settings"].items()}
-        return Launch(str(kept["runtime"]), settings, str(kept.get("checkout", "")))
+        if kept["runtime"] not in RUNTIMES:
+            return Launch()
+        return Launch(kept["runtime"], settings, str(kept.get("checkout", "")))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Launch()
 

@@ -34,7 +34,7 @@ def steps(backend: Backend, *, measured: int | None = None) -> list[Step]:
 
     def told(now: Host) -> str:
         found = plan(backend, now, measured)
-        return summary(found) if found else _unread(now)
+        return summary(found) if found else _unread(backend, now)
 
     return [
         Step(
@@ -50,10 +50,12 @@ def steps(backend: Backend, *, measured: int | None = None) -> list[Step]:
     ]
 
 
-def _unread(now: Host) -> str:
-    """That nothing was reckoned of a model that is there, and what follows."""
-    why = now.weights.unread
-    return f"not reckoned, and the length is left to vLLM: {why}" if why else ""
+def _unread(backend: Backend, now: Host) -> str:
+    """That nothing was reckoned of a model that is there or on a card that answers, and why."""
+    if why := now.weights.unread:
+        return f"not reckoned, and the length is left to vLLM: {why}"
+    used = card(backend, now)
+    return f"not reckoned: {used.name} does not tell its memory" if used and not used.total else ""
 
 
 def plan(backend: Backend, host: Host, measured: int | None = None) -> Plan | None:
@@ -189,11 +191,11 @@ def wanted(
         kv_bytes=extra.number("--kv-cache-memory-bytes"),
         version=version,
         eager=memory.eager(extra),
-        speculated=int(said.get("num_speculative_tokens") or 0),
+        speculated=int(float(said.get("num_speculative_tokens") or 0)),  # pydantic takes "2.0"
         method=memory.method(said),
         draft=draft,
         lora=_lora(extra),
-        offload=int(float(extra.get("--cpu-offload-gb", 0)) * GIB),
+        offload=int(extra.amount("--cpu-offload-gb") * GIB),
         blocks=extra.number("--num-gpu-blocks-override"),
         block=extra.number("--block-size"),
         blind=memory.blind(extra),

@@ -179,7 +179,8 @@ def _healthy(host: Host) -> Step:
 
 def _described(gpu: Gpu) -> str:
     arch = f", compute capability {gpu.arch}" if gpu.arch else ""
-    memory = f" {gpu.total / GIB:.1f} GiB ({gpu.free / GIB:.1f} free)" if gpu.total else ""
+    free = f"{gpu.free / GIB:.1f} free" if gpu.free else "how much is free is not told"
+    memory = f" {gpu.total / GIB:.1f} GiB ({free})" if gpu.total else ""
     return f"{gpu.name}{memory}{arch}"
 
 

@@ -60,7 +60,11 @@ def _sanity(seen: Observation, signs: list[Symptom]) -> Sanity:
 def _reason(seen: Observation, signs: list[Symptom], reference: Reference | None) -> str:
     if signs:
         return words.describe(signs, seen, reference)
-    return f"the server does not score text: {seen.refusal}" if seen.refusal else ""
+    if not seen.refusal:
+        return ""
+    wrote = seen.continuation or seen.chat
+    what = "the server does not score text" if wrote else "it refuses the test questions"
+    return f"{what}: {seen.refusal}"
 
 
 def _fits(cause: Cause, signs: list[Symptom], given: Circumstances) -> bool:

@@ -15,10 +15,15 @@ from tests.integration.checkout import ROOT, Checkout, free_port
 
 RUNNER = """
 import sys
+from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.fake_vllm.__main__ import main
+told = Path(sys.argv[sys.argv.index("--model") + 1]) / {options!r}
+sys.argv += told.read_text().split() if told.is_file() else []
 sys.exit(main())
 """
+OPTIONS = "double-options"
+"""In the model's folder: options of the double, which vLLM does not have."""
 SUPERVISORD = """#!{python}
 import sys
 from supervisor.supervisord import main
@@ -41,7 +46,7 @@ def install(home: Path) -> None:
     (packages / "ours.pth").write_text(sysconfig.get_path("purelib") + "\n")
     module = packages / "vllm" / "entrypoints" / "openai" / "api_server.py"
     module.parent.mkdir(parents=True)
-    module.write_text(RUNNER.format(root=str(ROOT)))
+    module.write_text(RUNNER.format(root=str(ROOT), options=OPTIONS))
     program = folder / "bin" / "supervisord"
     program.write_text(SUPERVISORD.format(python=folder / "bin" / "python"))
     program.chmod(0o755)
@@ -67,10 +72,11 @@ def checkout(root: Path, home: Path, backend: str, *options: str) -> Checkout:
         options: more of the double's, e.g. `--token-seconds 0.1`.
     """
     made = Checkout.copy(root, backend, free_port())
-    there = root / "model"
+    there = model(root / "model")
+    (there / OPTIONS).write_text(" ".join(options))
     made.env_file.write_text(
-        f"GPU=cpu\nRUNTIME=venv\nPORT={made.port}\nMODEL={model(there)}\nSERVED_NAME={SERVED}\n"
-        f"KV_CACHE_GIB=0.1\nMAX_MODEL_LEN=512\nEXTRA_ARGS={' '.join(options)}\n"
+        f"GPU=cpu\nRUNTIME=venv\nPORT={made.port}\nMODEL={there}\nSERVED_NAME={SERVED}\n"
+        "KV_CACHE_GIB=0.1\nMAX_MODEL_LEN=512\n"
     )
     made.env["LIFECYCLE_HOME"] = str(home)
     return made

@@ -112,7 +112,8 @@ def test_another_checkout_is_told_whose_server_it_is_and_leaves_it_alone(
     other, before = second(server, tmp_path), pids(server)
     entry = other.status()
     assert (entry["phase"], entry["owner"]) == ("ready", str(server.root))
-    for words in (("up",), ("restart",), ("chat", "hi"), ("switch", "smollm2-135m-instruct")):
+    model = "smollm2-135m-instruct"
+    for words in (("up",), ("restart",), ("tune",), ("chat", "hi"), ("switch", model)):
         done = other.inv(*words, "--gpu", other.backend, limit=60)
         assert done.returncode == HostNotReady.exit_code, (words, done.stderr)
         assert f"checkout {server.root}" in done.stderr

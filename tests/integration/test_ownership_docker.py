@@ -70,10 +70,12 @@ def clone(tmp_path: Path, name: str, engines: Path) -> Checkout:
     home = tmp_path / f"home-{name}"
     home.mkdir()
     (home / "engines").symlink_to(engines)
-    made = stand_in_engine.checkout(tmp_path / name, home, BACKEND, *SLOW)
+    made = stand_in_engine.checkout(tmp_path / name, home, BACKEND)
     made.env["DRAIN_SECONDS"] = DRAIN
     text = made.env_file.read_text()
-    made.env_file.write_text(text.replace("RUNTIME=venv", f"RUNTIME=docker\nIMAGE={IMAGE}"))
+    # Of an image of one's own nobody knows which flags it has.
+    own = f"RUNTIME=docker\nIMAGE={IMAGE}\nEXTRA_ARGS={' '.join(SLOW)}"
+    made.env_file.write_text(text.replace("RUNTIME=venv", own))
     return made
 
 

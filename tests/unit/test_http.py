@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 
 import pytest
 import requests
@@ -27,6 +28,7 @@ def say(monkeypatch: pytest.MonkeyPatch) -> Say:
         def send(*_: object, **__: object) -> requests.Response:
             answer = requests.Response()
             answer.status_code = status
+            answer.reason = HTTPStatus(status).phrase
             answer.raw = io.BytesIO(body.encode() if isinstance(body, str) else body)
             return answer
 
@@ -175,3 +177,8 @@ def test_a_look_at_a_server_does_not_raise_whatever_the_key_is(say: Say, key: st
 def test_a_posted_question_never_raises(say: Say, body: str) -> None:
     say(body)
     assert http.post(URL, "/tokenize", {}, KEY, 1).refusal.startswith("no JSON object")
+
+
+def test_a_proxy_that_says_nothing_is_told_by_its_status(say: Say) -> None:
+    say(" \n", status=502)
+    assert http.post(URL, "/v1/completions", {}, KEY, 1).refusal == "HTTP 502: Bad Gateway"

@@ -22,7 +22,9 @@ from lifecycle.refusals import explained, of_program
         (errno.EIO, "the disk fails: /data/x", "dmesg"),
         (errno.ENAMETOOLONG, "/data/x cannot be used", "LIFECYCLE_HOME="),
         (errno.ELOOP, "/data/x cannot be used", "LIFECYCLE_HOME="),
-        (errno.EISDIR, "/data/x cannot be written", "LIFECYCLE_HOME="),
+        (errno.EACCES, "/data/x cannot be written", "Run as the owner"),
+        (errno.EISDIR, "/data/x cannot be written", "Move away what is in its place"),
+        (errno.ENOTDIR, "/data/x cannot be written", "Move away what is in its place"),
         (errno.ENOENT, "/data/x cannot be used", "Look at what is there"),
     ],
 )

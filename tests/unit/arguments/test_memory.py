@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from lifecycle.arguments import NEWEST, RECORDED, memory, parse, table
-from lifecycle.arguments.places import FILE
+from lifecycle.arguments.flags import FILE
 
 BLIND = [
     ("--language-model-only", True),

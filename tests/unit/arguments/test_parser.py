@@ -87,6 +87,12 @@ def test_it_is_read_as_vllm_reads_it(text: str, values: dict[str, Any]) -> None:
         ("--block-size 16k", "must be a whole number, not '16k'", "Write 16000"),
         ("--seed 1.5", "--seed: must be a whole number, not '1.5'", ""),
         ("--cpu-offload-gb much", "--cpu-offload-gb: must be a number, not 'much'", ""),
+        ("--cpu-offload-gb nan", "--cpu-offload-gb: must be a number, not 'nan'", ""),
+        ("--cpu-offload-gb 1e400", "--cpu-offload-gb: must be a number, not '1e400'", ""),
+        ("--cpu-offload-gb -5", "--cpu-offload-gb: must be 0 or more, not '-5'", ""),
+        ("-pp -1", "--pipeline-parallel-size: must be 1 or more, not '-1'", ""),
+        ("--data-parallel-size 0", "--data-parallel-size: must be 1 or more, not '0'", ""),
+        ("--task embed", "has no flag --task", "vllm serve --help=all"),
         ("--max-num-batched-tokens 2.5K", "not '2.5K'", "write 2.5k"),
         ("--max-lora-rank 100", "'100' is not one of 1, 8, 16", ""),
         ("--max-lora-rank x", "must be a whole number", ""),
@@ -150,6 +156,11 @@ def test_a_version_that_nobody_recorded_may_take_lists_and_no_broken_json() -> N
     assert found.held("--limit-mm-per-prompt") == {"image": 0, "video": 0}
     with pytest.raises(Refused, match="not JSON"):
         parse('--limit-mm-per-prompt {"image":0}', "0.9.2")
+
+
+def test_text_that_nobody_could_read_is_no_number() -> None:
+    found = parse("--cpu-offload-gb much --max-loras x", "0.9.2")
+    assert (found.amount("--cpu-offload-gb"), found.number("--max-loras")) == (0, 0)
 
 
 def test_versions_differ() -> None:

@@ -1,10 +1,14 @@
 """`inv tune`: each row is started and measured, the fastest is kept."""
 
+from functools import partial
+
 import pytest
 from invoke import Context
 
 from lifecycle.cmd import tune
 from lifecycle.cmd.tune import Trial, fastest
+from lifecycle.errors import HostNotReady
+from lifecycle.host import Launch, Server
 from lifecycle.runtimes import load
 from tests.unit.cmd.world import DRY, World, ends
 from tests.unit.given import KEY
@@ -58,6 +62,15 @@ def test_a_dry_run_says_what_it_would_measure(world: World, capsys: Captured) ->
     tune.tune(DRY)
     assert "restart cpu with CPU_SETTINGS=lean, and measure it" in capsys.readouterr().out
     assert (world.checkout.paths.secrets.read_text(), world.events) == (before, [])
+
+
+def test_a_server_of_another_checkout_is_left_alone(world: World, capsys: Captured) -> None:
+    stranger = Server("ready", Launch("venv", {}, "/other"), owner="/other")
+    world.server = stranger
+    for context in (Context(), DRY):
+        ends(HostNotReady.exit_code, partial(tune.tune, context))
+        assert "it belongs to another checkout" in capsys.readouterr().err
+    assert (world.server, world.events) == (stranger, [])
 
 
 def test_a_card_has_no_cpu_settings(world: World, capsys: Captured) -> None:

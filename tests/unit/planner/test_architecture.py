@@ -1,6 +1,7 @@
 """Config files, read as vLLM reads them; broken ones said by name."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,9 @@ def test_every_group_of_weights_counts() -> None:
         ({"num_attention_heads": None}, "no num_attention_heads"),
         ({"num_key_value_heads": -1}, "num_key_value_heads is -1"),
         ({"vocab_size": 1.5}, "vocab_size is 1.5"),
+        ({"max_position_embeddings": math.inf}, "max_position_embeddings is inf"),
+        ({"intermediate_size": math.nan}, "intermediate_size is nan"),
+        ({"hidden_size": 10**400}, "hidden_size is 1000"),
         ({"model_type": None}, "no model_type"),
         ({"layer_types": ["full_attention"] * 3}, "32 layers and lists 3"),
         ({"quantization_config": {"quant_method": "gptq", "bits": "four"}}, "bits is 'four'"),

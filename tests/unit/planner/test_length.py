@@ -1,5 +1,6 @@
 """The longest request, with --hf-overrides: values that vLLM 0.32.0 itself gave for Qwen3-8B."""
 
+import math
 from typing import Any
 
 import pytest
@@ -29,6 +30,8 @@ YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 
         ({"max_position_embeddings": 8192}, "0.33.0", 8192),
         ({"rope_parameters": "x", "num_hidden_layers": 2}, "0.33.0", 40960),
         ({"rope_parameters": {"rope_type": "linear", "factor": None}}, "0.33.0", 40960),
+        ({"rope_scaling": {"rope_type": "linear", "factor": math.inf}}, "0.33.0", 40960),
+        ({"rope_scaling": {"rope_type": "linear", "factor": math.nan}}, "0.33.0", 40960),
     ],
 )
 def test_it_is_read_as_vllm_reads_it(overrides: dict[str, Any], version: str, longest: int) -> None:

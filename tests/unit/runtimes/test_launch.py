@@ -18,8 +18,12 @@ def test_what_was_written_is_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "[]", "{", '{"runtime": "venv"}', '{"runtime": "venv", "settings": 1}']
-)
+    "text",
+    [
+        None, "", "[]", "{", '{"runtime": "venv"}', '{"runtime": "venv", "settings": 1}',
+        '{"runtime": "podman", "settings": {}}', '{"runtime": ["venv"], "settings": {}}',
+    ],
+)  # fmt: skip
 def test_what_cannot_be_read_is_no_launch(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / launch.FILE).write_text(text)

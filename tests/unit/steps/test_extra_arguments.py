@@ -269,3 +269,13 @@ def test_flags_of_the_cpu_that_a_key_has_on_cards() -> None:
     one = backend(EXTRA_ARGS="--tensor-parallel-size 2 --kv-cache-dtype fp8")
     wanted = fit.wanted(one, "0.32.0")
     assert (wanted.tensor, wanted.kv_dtype) == (2, "fp8")
+
+
+def test_a_count_that_stands_as_text_counts_as_pydantic_takes_it() -> None:
+    said = '{"method": "ngram", "num_speculative_tokens": "2.0"}'
+    assert fit.wanted(cuda(f"--speculative-config '{said}'"), VERSION).speculated == 2
+
+
+def test_an_amount_that_an_unknown_version_may_take_is_not_reckoned() -> None:
+    one = cuda("--cpu-offload-gb much", IMAGE="foo/bar:nightly")
+    assert fit.wanted(one, "").offload == 0

@@ -51,6 +51,13 @@ def test_that_a_kind_is_not_known_is_told_and_no_length_is_set() -> None:
     assert fit.with_length(with_(MODEL="/m"), None).get("MAX_MODEL_LEN") == ""
 
 
+def test_a_card_that_does_not_tell_its_memory_is_not_called_large_enough() -> None:
+    unread = machine(Gpu(name="NVIDIA GB10", arch="12.1"))
+    (step,) = fit.steps(CUDA)
+    assert step.missing(unread) == ""
+    assert step.found(unread) == "not reckoned: NVIDIA GB10 does not tell its memory"
+
+
 def test_a_length_no_file_names_is_not_made_up() -> None:
     found = fit.plan(CUDA, machine())
     assert found is not None

@@ -36,6 +36,11 @@ def test_on_a_good_machine_nothing_is_missing(on: Host) -> None:
 # --- the card
 
 
+def test_what_a_card_keeps_to_itself_is_not_called_full() -> None:
+    on = linux({"gpus": (dataclasses.replace(RTX_4090, free=0),)})
+    assert "24.0 GiB (how much is free is not told)" in step(nvidia.card(on), "answers").found(on)
+
+
 def silent(on: Host) -> tuple[str, str]:
     """Why no card answers, and what to do; the rest cannot be judged then."""
     steps = nvidia.card(on)

@@ -175,3 +175,10 @@ def test_every_symptom_of_the_table_exists() -> None:
 
     named = {symptom for cause in known_answers.causes() for symptom in cause.symptoms}
     assert named <= set(Symptom)
+
+
+def test_a_server_that_is_too_busy_is_not_said_to_score_nothing() -> None:
+    busy = "HTTP 429: Too many requests"
+    verdict = judge(Observation(refusal=busy, chat_refusal=busy), UNKNOWN)
+    assert verdict.sanity == Sanity.UNCHECKED
+    assert verdict.reason == f"it refuses the test questions: {busy}"
