@@ -124,11 +124,11 @@ def test_down_removes_the_container(server: Checkout) -> None:
     assert server.status()["phase"] == "stopped"
 
 
-def test_a_container_that_dies_is_explained_and_removed(server: Checkout) -> None:
-    server.env["EXTRA_ARGS"] = "--no-such-flag"
+def test_a_container_that_dies_is_explained_and_removed(server: Checkout, tmp_path: Path) -> None:
+    server.env["EXTRA_ARGS"] = f"--tokenizer {tmp_path}"
     done = server.up("--runtime", "docker")
     del server.env["EXTRA_ARGS"]
     assert done.returncode == ServerUnhealthy.exit_code, done.stderr
-    assert "unrecognized arguments: --no-such-flag" in done.stderr
+    assert "Couldn't instantiate the backend tokenizer" in done.stderr
     assert server.status()["phase"] == "stopped"
-    assert "--no-such-flag" in server.inv("logs", "--gpu", server.backend).stdout
+    assert "backend tokenizer" in server.inv("logs", "--gpu", server.backend).stdout
