@@ -132,7 +132,9 @@ class Shell:
         Raises:
             CommandFailed: it cannot be run at all.
         """
-        with programs.opened(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        with programs.opened(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:
             assert process.stdout is not None  # noqa: S101 - for mypy; it is a pipe
             try:
                 while True:

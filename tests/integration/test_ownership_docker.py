@@ -18,7 +18,7 @@ pytestmark = pytest.mark.docker
 
 IMAGE = f"vllm-double:v0.32.0-{os.getpid()}"
 BACKEND = f"dock-{os.getpid()}"
-ENTRY = '["python3", "-m", "tests.fake_vllm", "--model"]'
+ENTRY = json.dumps(["python3", "-m", "tests.fake_vllm", *SLOW, "--model"])
 
 
 def docker(*words: str) -> str:
@@ -73,8 +73,7 @@ def clone(tmp_path: Path, name: str, engines: Path) -> Checkout:
     made = stand_in_engine.checkout(tmp_path / name, home, BACKEND)
     made.env["DRAIN_SECONDS"] = DRAIN
     text = made.env_file.read_text()
-    # Of an image of one's own nobody knows which flags it has.
-    own = f"RUNTIME=docker\nIMAGE={IMAGE}\nEXTRA_ARGS={' '.join(SLOW)}"
+    own = f"RUNTIME=docker\nIMAGE={IMAGE}"
     made.env_file.write_text(text.replace("RUNTIME=venv", own))
     return made
 
