@@ -143,9 +143,10 @@ def lines(process: "subprocess.Popen[bytes]") -> Iterator[str]:
     """What a program prints, line by line, as it comes; empty lines are left out."""
     assert process.stdout is not None  # noqa: S101 - for mypy; it is a pipe
     # As UTF-8, whatever Windows' own code page is.
-    for raw in io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace"):
-        # Progress bars overwrite their line with carriage returns: the last state counts.
-        # An old wsl.exe writes UTF-16 whatever it is asked for: every other byte is zero.
-        line = raw.replace("\0", "").rstrip().rsplit("\r", 1)[-1]
-        if line:
-            yield line
+    with io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace") as text:
+        for raw in text:
+            # Progress bars overwrite their line with carriage returns: the last state counts.
+            # An old wsl.exe writes UTF-16 whatever it is asked for: every other byte is zero.
+            line = raw.replace("\0", "").rstrip().rsplit("\r", 1)[-1]
+            if line:
+                yield line

@@ -2,6 +2,7 @@
 the kernels may use. What a processor does not have is skipped, with the reason.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def limit_to(kernels: Kernels, server: Checkout) -> None:
 @pytest.fixture
 def server(engine: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Checkout]:
     assert engine
-    name = f"isa-{request.node.callspec.id}"
+    name = f"isa-{request.node.callspec.id}-{os.getpid()}"
     made = Checkout.copy(tmp_path / "checkout", name, free_port())
     yield made
     made.inv("down", "--gpu", name, limit=60)
