@@ -85,7 +85,7 @@ def pretend() -> None:
     rich: Any = importlib.import_module("rich._windows")
     # As Windows 10 and 11 have it: a console that understands colours.
     rich.get_windows_console_features = lambda: rich.WindowsConsoleFeatures(vt=True)
-    for ours in ("shell", "processes", "facts.os", "facts.cpu", "paths"):
+    for ours in ("programs", "shell", "processes", "facts.os", "facts.cpu", "paths"):
         importlib.import_module(f"lifecycle.{ours}").os = WindowsOs("os")  # type: ignore[attr-defined]
     # psutil would load its other half, which is compiled for Windows.
     importlib.import_module("lifecycle.processes").ram = lambda: 32 * 1024**3  # type: ignore[attr-defined]

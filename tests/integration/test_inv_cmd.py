@@ -25,6 +25,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # As git checks it out (.gitattributes).
     (checkout / "inv.cmd").write_text(text, newline="\r\n")
     shutil.copy(ROOT / "requirements/inv.txt", checkout / "requirements")
+    shutil.copy(ROOT / "tasks.py", checkout)
     return prefix
 
 
