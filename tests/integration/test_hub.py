@@ -16,7 +16,7 @@ from lifecycle.errors import HostNotReady, LifecycleError, ModelUnavailable
 from lifecycle.hub import waiting
 from lifecycle.hub.client import Hub
 from lifecycle.hub.token import Token
-from lifecycle.models import cache, selection
+from lifecycle.models import cache, selection, verifying
 from tests.fake_hub import FakeHub, Fault
 from tests.fake_hub import Token as Known
 from tests.integration.checkout import ROOT, free_port
@@ -124,6 +124,8 @@ def test_our_note_of_what_was_selected_does_not_disturb_the_library(
     hub: FakeHub, tmp_path: Path
 ) -> None:
     place = Path(library(hub, tmp_path, "-c", FETCH, REPO))
+    # As after a transfer of ours: what was verified is known, then what was selected.
+    assert verifying.damaged(place, verifying.of_cache(place), lambda _: None, ours=True) == []
     cache.seal(place, ours(hub).info(REPO).files)
     assert cache.sealed(place)
     scan = (

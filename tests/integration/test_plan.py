@@ -95,10 +95,9 @@ def test_quantization_apart_is_seen_before_and_after(desk: Checkout) -> None:
     before = plan(desk, MODELOPT, *amd, gpu="7900xtx")
     snapshot = seed(desk, MODELOPT)
     for done in (before, plan(desk, str(snapshot), *amd, gpu="7900xtx")):
-        assert done.returncode == ModelUnavailable.exit_code
-        blocked = json.loads(done.stdout)["blocked"]
-        assert any("no FP8, neither" in one for one in blocked)
-        assert any("no FP8 for the KV cache" in one for one in blocked)
+        # RDNA 3: nobody has tried it, and it is slow at best; a caution, never a way out.
+        cautions = json.loads(done.stdout)["cautions"]
+        assert sum("FP8" in one for one in cautions) >= 2, cautions
 
 
 def test_a_kind_nobody_knows_is_not_called_broken(desk: Checkout) -> None:
