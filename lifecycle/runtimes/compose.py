@@ -186,6 +186,9 @@ def down(backend: str, paths: Paths, shell: Shell, patience: Patience) -> None:
         text = engine.log(container.name, TAIL_LINES)
         shell.write(WriteFile(paths.run(backend) / LOG, text, 0o600))
         _remove(container, launch.read(paths.run(backend)), shell, patience)
+    for container in containers(backend, paths):
+        # Compose passes by what lost the labels that an older one gave it.
+        shell.run(Command(("docker", "rm", "--force", container.name), limit=REMOVAL_SECONDS))
     left = containers(backend, paths)
     if left:
         names = ", ".join(one.name for one in left)

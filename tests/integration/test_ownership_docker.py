@@ -174,7 +174,7 @@ def test_a_container_of_an_earlier_version_is_stopped_by_its_owner_alone(
         assert other.status()["phase"] == "stopped"
         assert "nothing of this checkout" in down(other).stderr
         assert server.status()["phase"] != "stopped"
-        assert "stopped:" in down(server).stderr
+        assert f"\nstopped: {BACKEND}" in f"\n{down(server).stderr}"
         assert old not in docker("ps", "--all", "--quiet", "--no-trunc")
     finally:
         subprocess.run(["docker", "rm", "--force", old], capture_output=True, check=False)
