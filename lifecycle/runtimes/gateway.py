@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lifecycle import engine, supervisord
+from lifecycle.host import Launch
 from lifecycle.runtimes import compose, venv
 from lifecycle.runtimes.drain import Patience
 from lifecycle.shell import Shell
@@ -71,7 +72,7 @@ def stop(folder: Path, shell: Shell) -> None:
         _keep_log(folder, shell)
         shell.run(Command(compose.of(project(folder), "down", "--timeout", "8"), limit=60))
     else:
-        venv.stop(folder, shell, 0, Patience())
+        venv.stop(folder, shell, Launch(), Patience())
     shell.remove(Remove(folder / STARTED))
 
 

@@ -1,6 +1,5 @@
 """A server in a plain Python environment: supervisord keeps it, the guard leaves no orphans."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,51 +116,51 @@ def down(backend: str, paths: Paths, shell: Shell, patience: Patience) -> None:
     run = paths.run(backend)
     started = carried(backend, paths) or Launch()
     started = started if started.runtime else launch.read(run)
-    try:
-        drain.begin(started, patience)
-    except KeyboardInterrupt:
-        patience.tell("not waiting any longer: what is in flight is cut off")
-        patience = replace(patience, now=True)
-    limit = drain.limit(started)
-    # Without such a limit it ends at once by itself, or has something to let go of.
-    stop(run, shell, limit, patience, drain.Idle(started) if limit else _busy)
+    stop(run, shell, started, patience)
 
 
-def _busy() -> bool:
-    return False
-
-
-def stop(
-    run: Path,
-    shell: Shell,
-    drains: int,
-    patience: Patience,
-    idle: Callable[[], bool] = _busy,
-) -> None:
+def stop(run: Path, shell: Shell, started: Launch, patience: Patience) -> None:
     """The same for whatever supervisord keeps from a folder.
 
     Args:
-        drains: seconds that requests in flight get.
-        idle: as for `processes.ask_to_end`.
+        started: how a server in it was started; an empty launch for what is none.
 
     Raises:
+        HostNotReady: as `down`.
+    """
+    try:
+        drain.begin(started, patience)
+        _end(run, started, patience)
+    except KeyboardInterrupt:
+        patience.tell("not waiting any longer: what is in flight is cut off")
+        _end(run, started, replace(patience, now=True))
+    _end_latecomers(run)
+    for file in (socket(run), run / launch.FILE, run / STARTS, run / SESSION):
+        shell.remove(Remove(file))
+
+
+def _end(run: Path, started: Launch, patience: Patience) -> None:
+    """Tell its processes to end, and see that they do.
+
+    Raises:
+        KeyboardInterrupt: the person does not want to wait.
         HostNotReady: as `down`.
     """
     family = processes_of(run)
     _refuse_strangers(processes.of_others(family), run)
     leader = _leader(family)
-    long, short = drain.stop_seconds(drains), 0.2 if patience.now else 1
-    try:
-        if leader and not patience.now:
-            processes.ask_to_end(leader, family, long + 1, idle)
-        # Without its supervisor the guard and the server are told the same one by one.
-        processes.end(processes_of(run), grace=short if leader or patience.now else long)
-    except KeyboardInterrupt:
-        patience.tell("not waiting any longer: what is in flight is cut off")
-        processes.end(processes_of(run), grace=0)
-    _end_latecomers(run)
-    for file in (socket(run), run / launch.FILE, run / STARTS, run / SESSION):
-        shell.remove(Remove(file))
+    limit = drain.limit(started)
+    long, short = drain.stop_seconds(limit), 0.2 if patience.now else 1
+    if leader and not patience.now:
+        # Without such a limit it ends at once by itself, or has something to let go of.
+        idle = drain.Idle(started) if limit else _busy
+        processes.ask_to_end(leader, family, long + 1, idle)
+    # Without its supervisor the guard and the server are told the same one by one.
+    processes.end(processes_of(run), grace=short if leader or patience.now else long)
+
+
+def _busy() -> bool:
+    return False
 
 
 def _end_latecomers(run: Path) -> None:

@@ -260,8 +260,8 @@ def outside(tailnet: Tailnet, port: int) -> type[Quiet]:
             there = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)
             try:
                 there.request("GET", (parts.path + rest) or "/", headers=dict(self.headers))
-                answer = there.getresponse()
-                return answer.status, answer.read()
+                with there.getresponse() as answer:
+                    return answer.status, answer.read()
             except OSError:
                 return 502, b""
             finally:

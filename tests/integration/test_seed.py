@@ -1,5 +1,6 @@
 """`inv seed-models` as a person meets it, against the stand-in hub, in processes of its own."""
 
+import contextlib
 import json
 import os
 import re
@@ -118,8 +119,12 @@ class Desk:
             time.sleep(0.02)
 
     def on_disk(self) -> int:
-        blobs = self.folder() / "blobs"
-        return sum(one.stat().st_blocks * 512 for one in blobs.glob("*.part"))
+        total = 0
+        for part in (self.folder() / "blobs").glob("*.part"):
+            # A small file gets its name, and is no part any more, while we look.
+            with contextlib.suppress(FileNotFoundError):
+                total += part.stat().st_blocks * 512
+        return total
 
 
 def found(snapshot: Path) -> list[Path]:

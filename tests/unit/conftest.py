@@ -20,7 +20,10 @@ PROCESSES = (
     "execv", "execve", "execvp", "execvpe",
 )  # fmt: skip
 SOCKETS = ("connect", "connect_ex", "bind")
-OTHERS = ("HF_HOME", "HF_HUB_CACHE", "XDG_DATA_HOME", "PIP_FIND_LINKS")
+OTHERS = (
+    "HF_HOME", "HF_HUB_CACHE", "XDG_DATA_HOME", "PIP_FIND_LINKS",
+    "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH",
+)  # fmt: skip
 
 
 # Before rich looks: its output must not depend on where the tests run.
