@@ -66,7 +66,7 @@ def read(home: Path) -> list[Client]:
     place = file(home)
     try:
         text = place.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except UnicodeDecodeError as error:
         raise _broken(place, str(error)) from None

@@ -31,6 +31,7 @@ def chat(
     del context
     from lifecycle.cmd import choose
 
+    _require(text, max_tokens)
     where = choose.places()
     backend, server = choose.ready(gpu, where)
     talk = Conversation(backend.url, backend.api_key, server.models[0], system, max_tokens)
@@ -38,6 +39,26 @@ def chat(
         talk.ask(text)
     else:
         _converse(talk, where.run(backend.name) / "chat_history")
+
+
+def _require(text: str | None, max_tokens: int) -> None:
+    """Refuse what no server can answer.
+
+    Raises:
+        ConfigError: the question is empty, or the answer may have no token.
+    """
+    from lifecycle.errors import ConfigError
+
+    if max_tokens < 1:
+        raise ConfigError(
+            f"--max-tokens={max_tokens}: an answer has at least one token",
+            fix="Name a larger number, or leave it out for 512.",
+        )
+    if text is not None and not text.strip():
+        raise ConfigError(
+            "the question is empty",
+            fix='Ask something: inv chat "Hello". For a conversation type no question: inv chat',
+        )
 
 
 class Conversation:

@@ -220,11 +220,15 @@ def _vram(rows: "list[tuple[Backend, Server]]") -> dict[str, tuple[int, int]]:
         return {}
     host = facts.hardware(Here(Shell()))
     cards = {"cuda": host.nvidia.gpus, "rocm": host.amd.gpus}
-    known = {gpu: [card for card in cards[gpu] if card.total and card.free] for gpu in used}
+    known = {
+        gpu: [(card.total - card.free, card.total) for card in cards[gpu]
+              if card.total and card.free is not None]
+        for gpu in used
+    }  # fmt: skip
     return {
-        gpu: (sum(card.total - card.free for card in some), sum(card.total for card in some))
-        for gpu, some in known.items()
-        if some
+        gpu: (sum(taken for taken, _ in each), sum(total for _, total in each))
+        for gpu, each in known.items()
+        if each
     }
 
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lifecycle.backend import Backend
-    from lifecycle.host import Host, Server
+    from lifecycle.host import Gpu, Host, Server
     from lifecycle.machine import Here
     from lifecycle.paths import Paths
     from lifecycle.runner import Runner
@@ -175,6 +175,10 @@ def _without_server(host: "Host") -> "Host":
         host,
         server=Server(),
         memory=replace(host.memory, available=free),
-        nvidia=replace(host.nvidia, gpus=tuple(replace(one, free=0) for one in host.nvidia.gpus)),
-        amd=replace(host.amd, gpus=tuple(replace(one, free=0) for one in host.amd.gpus)),
+        nvidia=replace(host.nvidia, gpus=_unread(host.nvidia.gpus)),
+        amd=replace(host.amd, gpus=_unread(host.amd.gpus)),
     )
+
+
+def _unread(cards: "tuple[Gpu, ...]") -> "tuple[Gpu, ...]":
+    return tuple(replace(card, free=None) for card in cards)

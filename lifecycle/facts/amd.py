@@ -80,7 +80,7 @@ def _drm_cards(machine: Machine) -> tuple[Gpu, ...]:
             total = _number(machine, f"{device}/mem_info_vram_total")
             used = _number(machine, f"{device}/mem_info_vram_used")
             # The driver itself takes some: 0 is a file that could not be read.
-            free = max(0, total - used) if used else 0
+            free = max(0, total - used) if used else None
             name = _pci_name(machine, device)
             cards.append(Gpu(name, total, free, arch, tables.rocm.integrated(arch)))
     return tuple(cards)

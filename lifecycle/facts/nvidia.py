@@ -78,7 +78,7 @@ def parse_cards(text: str) -> tuple[str, tuple[Gpu, ...]]:
     """
     rows = [row for line in text.splitlines() if (row := _row(line))]
     gpus = tuple(
-        Gpu(name=name, total=_mib(total), free=_mib(free), arch=_found(r"^(\d+\.\d+)$", arch))
+        Gpu(name, _mib(total) or 0, _mib(free), _found(r"^(\d+\.\d+)$", arch))
         for _, total, free, arch, name in rows
     )
     return (rows[0][0] if rows else ""), gpus
@@ -185,8 +185,9 @@ def _stamp(home: Path | None) -> str:
     return (home / file).read_text(encoding="utf-8").strip() if home else ""
 
 
-def _mib(number: str) -> int:
-    return int(number) * MIB if number.isdecimal() else 0
+def _mib(number: str) -> int | None:
+    """Bytes; None when the driver does not tell."""
+    return int(number) * MIB if number.isdecimal() else None
 
 
 def _found(pattern: str, text: object) -> str:

@@ -183,7 +183,7 @@ def _part(whole: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _written(paths: Paths) -> tuple[tuple[Exposed, ...], str]:
     try:
         return _read(paths.exposed.read_text(encoding="utf-8")), ""
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return (), ""
     except (OSError, ValueError, TypeError, RecursionError) as error:
         return (), f"{paths.exposed} cannot be read: {error}"

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Gpu:
-    """One graphics card; memory in bytes, 0 when unknown.
+    """One graphics card; memory in bytes.
 
     Args:
+        total: 0 when unknown.
+        free: of it; None when unknown.
         arch: compute capability (`8.9`) or gfx name (`gfx1100`); "" when unknown.
         integrated: part of the processor; no card to serve from.
         number: its place as DEVICES counts, where the backend in question computes on it
@@ -16,7 +18,7 @@ class Gpu:
 
     name: str
     total: int = 0
-    free: int = 0
+    free: int | None = None
     arch: str = ""
     integrated: bool = False
     number: int | None = field(default=None, compare=False)

@@ -62,7 +62,7 @@ def parse(config: Mapping[str, Any]) -> Architecture:
     made = layers.layers(family, read, heads, hidden)
     _require_attention(made, heads)
     vision, unseen = _sight(config)
-    classes = Config(config, {}).words("architectures")
+    classes = _classes(config)
     tied = _tied(family, config, text, read)
     longest, furthest = _lengths(family, read)
     return Architecture(
@@ -89,6 +89,17 @@ def parse(config: Mapping[str, Any]) -> Architecture:
         unknown=_unknown(family, known, classes, read),
         says_dtype=bool(_said_dtype(config, text)),
     )  # fmt: skip
+
+
+def _classes(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The model's classes; none where vLLM must choose one by the family."""
+    said = config.get("architectures")
+    if said is None:
+        return ()
+    classes = [said] if isinstance(said, str) else said
+    if not isinstance(classes, list) or not all(isinstance(one, str) for one in classes):
+        broken(f"architectures is {said!r}, which is no list of names")
+    return tuple(classes)
 
 
 def _whole(config: Mapping[str, Any], text: Mapping[str, Any], known: Family) -> dict[str, Any]:
@@ -146,8 +157,8 @@ def _said_dtype(config: Mapping[str, Any], text: Mapping[str, Any]) -> str:
 def _quantization(config: Mapping[str, Any], text: Mapping[str, Any]) -> Quantization:
     for place in (config, text):
         for key in ("quantization_config", "compression_config"):
-            found = place.get(key)
-            if isinstance(found, Mapping):
+            found = Config(place, {}).mapping(key)
+            if found:
                 return quantization.parse(found)
     return Quantization()
 
@@ -172,8 +183,8 @@ def _lengths(family: str, read: Config) -> tuple[int, int]:
 
 def _rope(read: Config) -> Mapping[str, Any]:
     for key in ("rope_parameters", "rope_scaling"):
-        found = read.raw(key)
-        if isinstance(found, Mapping):
+        found = read.mapping(key)
+        if found:
             # One set a kind of layer: full attention's is the one that reaches far.
             inner = found.get("full_attention")
             return inner if isinstance(inner, Mapping) else found
@@ -237,6 +248,8 @@ def _unsure(read: Config, made: tuple[Layer, ...]) -> tuple[str, ...]:
         said.append("sparse attention, whose index is not counted")
     if read.has("block_configs"):
         said.append("layers that differ from each other")
+    if read.raw("is_encoder_decoder") is True:
+        said.append("an encoder, and what is kept of its answers")
     return tuple(said)
 
 

@@ -70,6 +70,7 @@ def plan(
     length = reached if verdict == FITS_WITH else asked
     low, middle, high = _tokens(whole, wanted, length)
     starts = verdict != DOES_NOT_FIT
+    few = _few_blocks(whole, wanted, asked if starts or wanted.length else SHORTEST)
     unseen = _conditions(model, whole, card, wanted) if starts else ()
     return Plan(
         model=model.name,
@@ -86,12 +87,14 @@ def plan(
         length=length,
         longest=0 if blocked else rounded(whole.longest(most), most),
         requests=_at_once(whole, length) if starts else 0,
-        missing=_missing(whole, asked if starts or wanted.length else SHORTEST, verdict),
+        missing=0
+        if few
+        else _missing(whole, asked if starts or wanted.length else SHORTEST, verdict),
         exact=whole.cache.plain and not model.architecture.unknown and not wanted.unreckoned,
         settings=whole.settings(asked, length) if verdict == FITS_WITH else {},
         blocked=blocked,
         cautions=cautions,
-        shortage=beyond or whole.shortage,
+        shortage=beyond or whole.shortage or few,
         notes=_notes(model, whole, wanted),
         alternatives=()
         if verdict == FITS
@@ -116,6 +119,17 @@ def _beyond(model: Model, wanted: Wanted) -> str:
             "the length from there, yarn's factor no longer counts"
         )
     return f"{said}, or lengthen it with --hf-overrides (max_position_embeddings, rope_parameters)"
+
+
+def _few_blocks(whole: Total, wanted: Wanted, length: int) -> str:
+    """Why a KV cache of a given number of blocks is too small; "" when that is not the reason."""
+    needed = whole.cache.needs(length)
+    if not wanted.blocks or whole.shortage or needed <= whole.sure:
+        return ""
+    return (
+        f"--num-gpu-blocks-override {wanted.blocks} is too small: one request of {length} tokens "
+        f"needs {needed // whole.cache.block_bytes} blocks"
+    )
 
 
 def _shorter(

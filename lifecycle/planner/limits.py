@@ -32,7 +32,8 @@ def of(
     met = [row for row in rows if row.what in uses]
     told = (*(row.says for row in met if row.blocks), *refusals.of(architecture, card, wanted))
     blocking = tuple(dict.fromkeys(told))
-    return blocking, tuple(row.says for row in met if not row.blocks)
+    cautions = (row.says for row in met if not row.blocks)
+    return blocking, (*cautions, *refusals.cautions(architecture))
 
 
 def allows_fp8_cache(card: Card) -> bool:

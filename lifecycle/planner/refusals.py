@@ -71,12 +71,30 @@ def of(architecture: Architecture, card: Card, wanted: Wanted) -> tuple[str, ...
 
 def conditions(architecture: Architecture, wanted: Wanted) -> tuple[str, ...]:
     """What must hold for the model to start at all, and nobody here knows whether it does."""
-    gone = [name for name in architecture.classes if _gone(name, wanted.version)]
-    if not gone or _dropped(architecture, wanted.version):
+    if _dropped(architecture, wanted.version):
         return architecture.unknown
-    last = tables.families.dropped(gone[0])
-    other = f"transformers' own code serves {gone[0]}: vLLM has no model for it since {last}"
-    return (*architecture.unknown, other)
+    return tuple(filter(None, (*architecture.unknown, _by_transformers(architecture, wanted))))
+
+
+def cautions(architecture: Architecture) -> list[str]:
+    """What the model is not for."""
+    pooled = [name for name in architecture.classes if tables.families.pools(name)]
+    return [
+        f"it does not chat: vLLM serves {name} for embeddings, scores or labels"
+        for name in pooled[:1]
+    ]
+
+
+def _by_transformers(architecture: Architecture, wanted: Wanted) -> str:
+    """The class that vLLM has no model for, and may run as transformers wrote it; "" for none."""
+    for name in architecture.classes:
+        last = tables.families.dropped(name)
+        if _gone(name, wanted.version):
+            return f"transformers' own code serves {name}: vLLM has no model for it since {last}"
+        served = any(map(tables.families.serves, architecture.classes)) or last
+        if not served and tables.families.family(architecture.family).written:
+            return f"transformers' own code serves {name}: vLLM has no model for it"
+    return ""
 
 
 def computed(architecture: Architecture, card: Card, wanted: Wanted) -> str:

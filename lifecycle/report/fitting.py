@@ -97,6 +97,6 @@ def _verdict(found: fit.Plan) -> str:
     many = "request" if found.requests == 1 else "requests"
     how = f"{found.length:,} tokens a request, {found.requests} such {many} at once"
     longest = f"; the longest that fits: {found.longest:,}" if found.longest > found.length else ""
-    short = f"; as wanted it lacks {gib(found.missing)} GiB" if found.missing else ""
+    short = f"; as wanted {gib(found.missing)} GiB are missing" if found.missing else ""
     trust = " what follows holds" if found.verdict == fit.FITS_IF else ""
     return trust + (f" ({said})" if said else "") + f": {how}{longest}{short}"

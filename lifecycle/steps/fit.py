@@ -256,7 +256,7 @@ def card(backend: Backend, host: Host) -> Card | None:
     if not used:
         return None
     least = min(used, key=lambda gpu: gpu.total)
-    free = min((gpu.free for gpu in used if gpu.free), default=None)
+    free = min((gpu.free for gpu in used if gpu.free is not None), default=None)
     arch = min((gpu.arch for gpu in used), key=tables.versions.numbers)
     # What differs by little is as good: RTX A5000 and 3090 have 24564 and 24576 MiB.
     enough = (1 - cards.NEARLY) * least.total

@@ -179,7 +179,7 @@ def _healthy(host: Host) -> Step:
 
 def _described(gpu: Gpu) -> str:
     arch = f", compute capability {gpu.arch}" if gpu.arch else ""
-    free = f"{gpu.free / GIB:.1f} free" if gpu.free else "how much is free is not told"
+    free = "how much is free is not told" if gpu.free is None else f"{gpu.free / GIB:.1f} free"
     memory = f" {gpu.total / GIB:.1f} GiB ({free})" if gpu.total else ""
     return f"{gpu.name}{memory}{arch}"
 
@@ -411,7 +411,7 @@ def _bfloat16() -> Step:
 
 def _free_memory(utilization: float) -> Step:
     def taken(gpu: Gpu) -> str:
-        if not gpu.free or gpu.free >= utilization * gpu.total:
+        if gpu.free is None or gpu.free >= utilization * gpu.total:
             return ""
         return (
             f"{(gpu.total - gpu.free) / GIB:.1f} of {gpu.total / GIB:.1f} GiB are taken by the "

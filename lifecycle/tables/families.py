@@ -58,8 +58,32 @@ def synonyms() -> Mapping[str, list[str]]:
 
 
 def serves(architecture: str) -> bool:
-    """Whether vLLM has a model of its own for a class that `architectures` names."""
-    return architecture in load_file("model_classes.toml")["architectures"]
+    """Whether vLLM has a model of its own for a class that `architectures` names, or makes one of
+    a class that differs only in what it is for.
+    """
+    served = load_file("model_classes.toml")["architectures"]
+    start, end = _split(architecture)
+    endings = [one for many in _endings().values() for one in many] if end else []
+    return architecture in served or any(f"{start}{one}" in served for one in endings)
+
+
+def pools(architecture: str) -> bool:
+    """Whether vLLM serves a class for embeddings, scores or labels, and not for text."""
+    return _split(architecture)[1] in _endings()["pooling"]
+
+
+def _endings() -> Mapping[str, list[str]]:
+    rows = load_file("fit.toml")["runners"]
+    return {name: rows[name] for name in ("generate", "pooling")}
+
+
+def _split(architecture: str) -> tuple[str, str]:
+    """A class's name without the word for what it is for, and that word; "" when it has none."""
+    for many in _endings().values():
+        for ending in many:
+            if architecture.endswith(ending):
+                return architecture.removesuffix(ending), ending
+    return architecture, ""
 
 
 def dropped(architecture: str) -> str:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MAPPINGS = ("CAUSAL_LM", "IMAGE_TEXT_TO_TEXT", "MULTIMODAL_LM")
 TEXT = ("text_config", "llm_config", "language_config", "thinker_config")
 VISION = ("vision_config", "vit_config", "visual")
-NOT_KEYS = {"model_type", "dtype", "torch_dtype", "rope_scaling",
+NOT_KEYS = {"model_type", "is_encoder_decoder", "dtype", "torch_dtype", "rope_scaling",
             "rope_parameters", "quantization_config", *TEXT, *VISION}  # fmt: skip
 PLAIN = (bool, int, float, str)
 

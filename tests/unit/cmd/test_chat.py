@@ -1,12 +1,14 @@
 """A conversation: what is sent, what is kept, what is forgotten."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from invoke import Context, Exit
 
 from lifecycle import http
 from lifecycle.cmd import chat
-from lifecycle.errors import ServerUnhealthy
+from lifecycle.errors import ConfigError, ServerUnhealthy
 
 Message = dict[str, str]
 Captured = pytest.CaptureFixture[str]
@@ -89,3 +91,21 @@ def test_trouble_in_a_turn_is_told_and_the_conversation_goes_on(capsys: Captured
     shown = capsys.readouterr()
     assert shown.err == "✗ the answer broke off\n"
     assert shown.out == "ParisParis\n"
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ({"text": ""}, "the question is empty"),
+        ({"text": "  "}, "the question is empty"),
+        ({"text": "hi", "max_tokens": -3}, "at least one token"),
+        ({"text": "hi", "max_tokens": 0}, "at least one token"),
+    ],
+)
+def test_what_no_server_can_answer_is_refused(
+    asked: dict[str, Any], why: str, capsys: Captured
+) -> None:
+    with pytest.raises(Exit) as ended:
+        chat.chat(Context(), **asked)
+    assert ended.value.code == ConfigError.exit_code
+    assert why in capsys.readouterr().err

@@ -119,7 +119,7 @@ def test_what_the_old_server_holds_of_a_card_is_unknown_and_so_the_whole_card_co
     card = Gpu("NVIDIA GeForce RTX 4090", 24 * GIB, 2 * GIB, "8.9")
     alive = Host(server=Server("ready"), nvidia=Nvidia(gpus=(card,)), amd=Amd(gpus=(card,)))
     seen = start._without_server(alive)
-    assert [one.free for one in (*seen.nvidia.gpus, *seen.amd.gpus)] == [0, 0]
+    assert [one.free for one in (*seen.nvidia.gpus, *seen.amd.gpus)] == [None, None]
     gone = dataclasses.replace(alive, server=Server())
     assert start._without_server(gone) == gone
 

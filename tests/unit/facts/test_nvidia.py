@@ -71,9 +71,10 @@ def test_where_there_is_nothing_of_nvidia_nothing_is_wrong() -> None:
         ("580.95.05, [N/A], [N/A], 12.1, NVIDIA GB10", Gpu("NVIDIA GB10", arch="12.1")),
         (
             "470.256.02, 2002, [Not Supported], 3.5, NVIDIA GeForce GT 710",
-            Gpu("NVIDIA GeForce GT 710", 2002 * MIB, 0, "3.5"),
+            Gpu("NVIDIA GeForce GT 710", 2002 * MIB, None, "3.5"),
         ),
         ("580.1, 1, 1, [N/A], A, B, C", Gpu("A, B, C", MIB, MIB)),
+        ("580.1, 1, 0, [N/A], A", Gpu("A", MIB, 0)),
     ],
 )
 def test_what_a_card_does_not_tell_is_unknown(line: str, card: Gpu) -> None:

@@ -252,6 +252,9 @@ def test_every_group_of_weights_counts() -> None:
         ({"model_type": None}, "no model_type"),
         ({"layer_types": ["full_attention"] * 3}, "32 layers and lists 3"),
         ({"quantization_config": {"quant_method": "gptq", "bits": "four"}}, "bits is 'four'"),
+        ({"quantization_config": "awq"}, "quantization_config is no object"),
+        ({"rope_scaling": ["yarn", 4]}, "rope_scaling is no object"),
+        ({"architectures": [3]}, "architectures is [3]"),
     ],
 )
 def test_a_broken_file_is_told(changes: dict[str, Any], why: str) -> None:

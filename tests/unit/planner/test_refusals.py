@@ -135,6 +135,29 @@ def test_a_class_that_vllm_dropped_is_refused() -> None:
     assert not plan(qwen, version="0.22.1").blocked
 
 
+def test_a_class_that_vllm_never_had_is_a_condition() -> None:
+    old = {"model_type": "gpt_neo", "architectures": ["GPTNeoForCausalLM"]}
+    found = plan(LLAMA_8B | old | {"is_encoder_decoder": True})
+    assert found.verdict == FITS_IF
+    assert any("own code serves GPTNeoForCausalLM" in one for one in found.conditions)
+    assert any("an encoder" in one for one in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "pools"),
+    [
+        ("LlamaForCausalLM", False),
+        ("InternVLChatModel", False),
+        ("BertModel", True),
+        ("Qwen3ForSequenceClassification", True),
+    ],
+)
+def test_what_does_not_write_is_told(name: str, *, pools: bool) -> None:
+    found = plan(LLAMA_8B | {"architectures": [name]})
+    assert any("it does not chat" in one for one in found.cautions) == pools
+    assert found.conditions == ()
+
+
 def test_a_dropped_class_that_transformers_has_is_a_condition() -> None:
     mpt = LLAMA_8B | {"model_type": "mpt", "architectures": ["MPTForCausalLM"]}
     found = plan(mpt, length=2048)

@@ -228,6 +228,13 @@ def test_a_given_number_of_blocks_is_the_cache() -> None:
     found = planned("--num-gpu-blocks-override 200")
     assert found.tokens == 3200
     assert found.settings["MAX_MODEL_LEN"] == "3072"
+    assert found.missing == 0
+    few = planned("--num-gpu-blocks-override 20")
+    assert few.verdict == DOES_NOT_FIT
+    assert (few.missing, few.alternatives) == (0, ())
+    assert few.shortage == (
+        "--num-gpu-blocks-override 20 is too small: one request of 2048 tokens needs 129 blocks"
+    )
     assert "more than is left" in planned("--num-gpu-blocks-override 99999").shortage
 
 

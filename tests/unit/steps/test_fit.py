@@ -67,7 +67,7 @@ def test_a_length_no_file_names_is_not_made_up() -> None:
 
 
 def test_what_nobody_could_look_at_is_told() -> None:
-    unread = machine(dataclasses.replace(RTX_4090, free=0))
+    unread = machine(dataclasses.replace(RTX_4090, free=None))
     found = fit.plan(with_(MAX_MODEL_LEN="8192"), unread)
     assert found is not None
     assert "\nif at least" in fit.summary(found)
@@ -123,7 +123,7 @@ def test_cards_that_are_alike_are_counted() -> None:
 
 
 def test_under_wsl_the_table_knows_the_memory_of_an_amd_card() -> None:
-    card = Gpu("AMD Radeon RX 7900 XTX", 0, 0, "gfx1100")
+    card = Gpu("AMD Radeon RX 7900 XTX", arch="gfx1100")
     on = host(os=Os("linux", "x86_64", wsl=True), amd=Amd(gpus=(card,)))
     found = fit.card(backend("x", GPU="rocm", MODEL="Qwen/Qwen3-8B"), on)
     assert found is not None

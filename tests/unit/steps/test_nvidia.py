@@ -37,7 +37,7 @@ def test_on_a_good_machine_nothing_is_missing(on: Host) -> None:
 
 
 def test_what_a_card_keeps_to_itself_is_not_called_full() -> None:
-    on = linux({"gpus": (dataclasses.replace(RTX_4090, free=0),)})
+    on = linux({"gpus": (dataclasses.replace(RTX_4090, free=None),)})
     assert "24.0 GiB (how much is free is not told)" in step(nvidia.card(on), "answers").found(on)
 
 
@@ -295,7 +295,9 @@ def test_memory_held_by_the_desktop_is_told() -> None:
     found = step(nvidia.card(on), "memory")
     assert found.advice
     assert "4.0 of 24.0 GiB are taken" in found.missing(on)
-    unknown = linux(without(free=0))
+    full = linux(without(free=0))
+    assert "24.0 of 24.0 GiB are taken" in found.missing(full)
+    unknown = linux(without(free=None))
     assert step(nvidia.card(unknown), "memory").missing(unknown) == ""
 
 
