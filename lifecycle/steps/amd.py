@@ -96,6 +96,7 @@ def _steps(plan: Plan) -> list[Step]:
     if problem:
         return [
             Step(
+                id="amd.read",
                 name="AMD cards can be looked at",
                 missing=not_read("amd"),
                 fix="Run the same again; if it stays so, run rocminfo by hand.",
@@ -119,6 +120,7 @@ def _steps(plan: Plan) -> list[Step]:
 def _card(host: Host) -> Step:
     unknown = bool(_dedicated(host)) and best(host) is None
     return Step(
+        id="amd.card",
         name="there is an AMD card that vLLM runs on",
         missing=_no_card,
         fix=_other_card(host),
@@ -178,6 +180,7 @@ def _alone(host: Host) -> Step:
     number = _number(host)
     named = "<number of the card in rocminfo, from 0, cards only>" if number is None else number
     return Step(
+        id="amd.alone",
         name="no other AMD graphics are in the way of the card",
         missing=_in_the_way,
         fix="Switch integrated graphics off in the BIOS, or put "
@@ -207,6 +210,7 @@ def _number(host: Host) -> int | None:
 
 def _kernel() -> Step:
     return Step(
+        id="amd.kernel",
         name="the kernel offers the card for computing",
         missing=_no_kfd,
         fix="Load its driver: sudo modprobe amdgpu. If that fails, install a newer kernel; in a "
@@ -225,12 +229,14 @@ def _windows(plan: Plan) -> list[Step]:
     floor = plan.recipe.adrenalin
     return [
         Step(
+            id="amd.windows",
             name="Windows is 11, the only one AMD supports WSL2 on",
             missing=_old_windows,
             fix="Install Windows 11, or use native Linux on this machine.",
             found=lambda now: now.windows.build or "could not be asked",
         ),
         Step(
+            id="amd.adrenalin",
             name=f"AMD Software in Windows is Adrenalin {floor} or newer",
             missing=lambda now: _old_driver(now, floor),
             fix=f"Install the current driver in Windows and restart it: {DRIVERS}",
@@ -251,6 +257,7 @@ def _better_driver(recipe: Recipe) -> list[Step]:
 
     return [
         Step(
+            id="amd.adrenalin_lasting",
             name=f"Adrenalin is {better} or newer, which lasts",
             missing=missing,
             fix=f"Install the current driver in Windows and restart it: {DRIVERS}",
@@ -280,6 +287,7 @@ def _adrenalin(host: Host) -> str:
 
 def _bridge() -> Step:
     return Step(
+        id="amd.wsl_bridge",
         name="WSL2 passes the card through",
         missing=_no_dxg,
         fix="In Windows: wsl --update, then wsl --shutdown, and open this distribution again. It "

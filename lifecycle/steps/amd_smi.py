@@ -14,6 +14,7 @@ def steps(plan: Plan) -> list[Step]:
     file = staging(plan.paths) / package.url.rpartition("/")[2]
     return [
         Step(
+            id="amd.smi",
             name="AMD's amd-smi for WSL is installed",
             missing=lambda now: (
                 ""

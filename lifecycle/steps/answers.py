@@ -41,6 +41,7 @@ def step(backend: Backend, host: Host, *, again: bool = False) -> Step:
     """
     before = host.server.answers.checked
     return Step(
+        id="server.answers_sane",
         name=f"{backend.served_name} gives sane answers",
         missing=lambda now: (
             "asked for" if again and now.server.answers.checked == before

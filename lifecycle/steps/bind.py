@@ -44,6 +44,7 @@ def removal(host: Host) -> list[Step]:
     command = f"add table {table}; delete table {table}"
     return [
         Step(
+            id="bind.no_rule",
             name="the firewall has no rule of the gateway's",
             missing=_still_there,
             actions=(as_root(host, host.firewall.program, command, limit=LIMIT),),
@@ -91,6 +92,7 @@ def _still_there(now: Host) -> str:
 
 def _keyed() -> Step:
     return Step(
+        id="bind.keyed",
         name="somebody has a key of the gateway's",
         missing=lambda now: "" if now.serving.clients else "it would be open, and for nobody",
         fix="inv key.add NAME; then the same again.",
@@ -105,6 +107,7 @@ def _joined() -> Step:
         return "" if side.address else "Tailscale tells no IPv4 address of this machine"
 
     return Step(
+        id="bind.joined",
         name="this Linux is in a tailnet, with an address",
         missing=missing,
         fix=f"{BY}\nUnder WSL, leave the tailnet to Windows, and use inv expose instead.",
@@ -113,6 +116,7 @@ def _joined() -> Step:
 
 def _device() -> Step:
     return Step(
+        id="bind.interface",
         name=f"the tailnet comes in through {INTERFACE}",
         missing=lambda now: (
             ""
@@ -125,6 +129,7 @@ def _device() -> Step:
 
 def _nftables() -> Step:
     return Step(
+        id="bind.nftables",
         name="nftables is installed",
         missing=lambda now: "" if now.firewall.program else "there is no nft command",
         fix="sudo apt-get install nftables (or what your distribution calls it), then the same "
@@ -148,6 +153,7 @@ def _guarded(host: Host, paths: Paths, port: int) -> Step:
         )
 
     return Step(
+        id="bind.rule",
         name=f"only the tailnet and this machine reach port {port}",
         missing=missing,
         actions=actions,

@@ -19,7 +19,6 @@ from lifecycle.steps import amd, extra_arguments, nvidia
 
 NEARLY = 0.05
 """Cards of one kind differ by less of their memory: some of it drives a desktop, or ECC."""
-NAMED = "DEVICES names cards of this machine"
 OTHERS = "Name cards of the list, or remove DEVICES: then the best one is used."
 
 
@@ -174,7 +173,8 @@ def _named(backend: Backend) -> Step:
         return ""
 
     return Step(
-        name=NAMED,
+        id="cards.named",
+        name="DEVICES names cards of this machine",
         missing=missing,
         fix=OTHERS,
         failure=ConfigError,
@@ -184,6 +184,7 @@ def _named(backend: Backend) -> Step:
 
 def _sharing(backend: Backend) -> Step:
     return Step(
+        id="cards.alike",
         name="the cards that share the model are alike",
         missing=lambda now: caution(backend, now),
         fix="It works all the same. To leave one out: DEVICES in the backend's env file.",

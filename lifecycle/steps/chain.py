@@ -16,6 +16,14 @@ def known(plan: Sequence[Step], host: Host) -> list[Step]:
     return list(plan[:end])
 
 
+def once(plan: Sequence[Step]) -> list[Step]:
+    """Each state once, where it stands first."""
+    first: dict[str, Step] = {}
+    for step in plan:
+        first.setdefault(step.id, step)
+    return list(first.values())
+
+
 def broken(plan: Sequence[Step], host: Host) -> bool:
     """Whether a state of the chain is missing."""
     return any(_stops(step, host) for step in plan)

@@ -15,12 +15,14 @@ def steps(host: Host) -> list[Step]:
         return []
     return [
         Step(
+            id="checkout.line_ends",
             name="env files and scripts have Unix line ends",
             missing=lambda now: f"Windows line ends in {', '.join(now.crlf)}" if now.crlf else "",
             fix=f"Mend them: sed -i 's/\\r$//' {shlex.join(host.crlf)}; and for good: "
             "git config core.autocrlf input",
         ),
         Step(
+            id="checkout.linux_disk",
             name="checkout, engines and models are on a Linux disk",
             missing=_on_windows,
             fix="Clone into your home folder in Linux; set MODELS_DIR= in .env to a folder there.",

@@ -44,7 +44,7 @@ def steps(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[Step
     ]
     waits = _blocked(machine, host) or _waits_for_systemd(backend, host)
     serving = [] if waits else _serving(backend, paths, host, tools)
-    return _once([*machine, *serving, *tailscale.steps(host, paths), *exposure.steps(host)])
+    return chain.once([*machine, *serving, *tailscale.steps(host, paths), *exposure.steps(host)])
 
 
 def startable(backend: Backend) -> bool:
@@ -130,11 +130,3 @@ def _serving(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[S
 def _blocked(plan: list[Step], host: Host) -> bool:
     """Whether a person comes first: then nobody knows what `up` will find."""
     return any(not (step.advice or step.actions) and step.missing(host) for step in plan)
-
-
-def _once(plan: list[Step]) -> list[Step]:
-    """Each state once, where it stands first."""
-    first: dict[str, Step] = {}
-    for step in plan:
-        first.setdefault(step.name, step)
-    return list(first.values())

@@ -14,12 +14,14 @@ def steps(backend: Backend) -> list[Step]:
     """The processor can run vLLM, and the RAM holds model and cache."""
     return [
         Step(
+            id="cpu.required",
             name="the processor has the instruction sets vLLM needs",
             missing=lambda host: _lacks(host, _support(host).required),
             fix=f"vLLM cannot run here: any x86-64 since 2013 has AVX2. {VIRTUAL}",
             found=lambda host: host.cpu.model,
         ),
         Step(
+            id="cpu.recommended",
             name="the processor has the instruction sets that make vLLM fast",
             missing=lambda host: _lacks(host, _support(host).recommended),
             fix=f"It works, slowly. {VIRTUAL}",
@@ -27,6 +29,7 @@ def steps(backend: Backend) -> list[Step]:
             found=lambda host: ", ".join(_support(host).recommended),
         ),
         Step(
+            id="cpu.memory",
             name="there is RAM for the model and its cache",
             missing=lambda host: _memory(backend, host),
             fix="Stop other programs, lower KV_CACHE_GIB, or take a smaller MODEL.",
@@ -40,6 +43,7 @@ def steps(backend: Backend) -> list[Step]:
 def beside_gpu() -> Step:
     """The processor beside a card can run the images at all."""
     return Step(
+        id="cpu.for_images",
         name="the processor has the instruction sets the GPU images need",
         missing=lambda host: _lacks(host, _support(host).beside_gpu),
         fix=VIRTUAL,

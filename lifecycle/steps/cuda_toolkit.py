@@ -15,6 +15,7 @@ def step(host: Host, paths: Paths) -> Step:
     name = "wsl" if host.os.wsl else f"{host.os.distro} {host.os.version}"
     actions = _installation(host, paths, name, wanted)
     return Step(
+        id="nvidia.cuda_toolkit",
         name=f"the CUDA toolkit {wanted.version} is installed",
         missing=lambda now: (
             "" if now.nvidia.cuda_toolkit else "nvcc is not here; servers start without it"

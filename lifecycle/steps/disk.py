@@ -25,6 +25,7 @@ def room(where: str, need: int, what: str, *, unless: bool = False) -> Step:
 
     key = {"home": "LIFECYCLE_HOME", "models": "MODELS_DIR"}[where]
     return Step(
+        id=f"disk.{where}",
         name=f"there is disk for {what}",
         missing=missing,
         found=lambda host: told(host, host.disks[where].free),

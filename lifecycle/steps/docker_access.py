@@ -41,6 +41,7 @@ def _member(host: Host, group: str, *, closed: bool) -> Step:
         as_root(host, "chmod", "660", path),
     )
     return Step(
+        id="docker.group",
         name=f"the group {group} may use Docker, and this account is in it",
         missing=missing,
         actions=(
@@ -59,6 +60,7 @@ def _in_force(host: Host, group: str) -> Step:
         return f"{now.os.account} was put into the group {group} after this login" if waits else ""
 
     return Step(
+        id="docker.group_in_force",
         name=f"the group {group} is in force here",
         missing=missing,
         fix=_new_login(host),

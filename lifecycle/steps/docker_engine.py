@@ -14,6 +14,7 @@ from lifecycle.steps.root import as_root
 BY = "inv setup.docker"
 KINDS = ("cpu", "cuda", "rocm")
 ANSWERS = "Docker Engine and Compose v2 answer"
+ANSWERS_ID = "docker.answers"
 SOURCES = ("vendor", "distribution")
 LOG = "/var/log/docker.log"
 """Where the service script lets the engine write."""
@@ -40,7 +41,7 @@ def steps(host: Host, paths: Paths) -> list[Step]:
     if not silent(host):
         return chain.known([_here(host), answers(host)], host)
     first = chain.known(_plan(host, paths, ""), host)[-1]
-    return [replace(first, name=ANSWERS)]
+    return [replace(first, id=ANSWERS_ID, name=ANSWERS)]
 
 
 def setup(host: Host, paths: Paths, source: str) -> list[Step]:
@@ -66,6 +67,8 @@ def setup(host: Host, paths: Paths, source: str) -> list[Step]:
             f"there are no {source} packages with Compose v2 for {host.os.name}",
             fix=f"Leave --source out, or follow {docker_packages.PAGE}",
         )
+    if host.wsl.generation == 1:
+        return [answers(host)]
     below = [wsl.second_generation(host)] if host.os.wsl else []
     return [*below, *_plan(host, paths, source)]
 
@@ -75,6 +78,7 @@ def answers(host: Host) -> Step:
     if host.wsl.generation == 1:
         return wsl.second_generation(host)
     return Step(
+        id=ANSWERS_ID,
         name=ANSWERS,
         missing=silent,
         fix=_next(host),
@@ -124,6 +128,7 @@ def _plan(host: Host, paths: Paths, source: str) -> list[Step]:
 def _unread() -> Step:
     """Whoever did not answer in time may be there all the same: nothing is installed over it."""
     return Step(
+        id=ANSWERS_ID,
         name=ANSWERS,
         missing=silent,
         fix="Look again: inv doctor. If it stays so, see what hangs: docker version",
@@ -169,6 +174,7 @@ def _back(docker: Docker) -> str:
 def _here(host: Host) -> Step:
     """Models, graphics cards and ports are this machine's; the engine must be too."""
     return Step(
+        id="docker.local",
         name="docker means the engine of this machine",
         missing=lambda now: _elsewhere(now.docker),
         fix=f"{_back(host.docker)}, {docker_access.AGAIN}",
@@ -189,6 +195,7 @@ def _elsewhere(docker: Docker) -> str:
 def _desktop_is_off() -> Step:
     """Two engines behind one socket hide each other's containers."""
     return Step(
+        id="docker.desktop_off",
         name="Docker Desktop keeps out of this distribution",
         missing=lambda now: (
             "its integration into this distribution is on"
@@ -214,6 +221,7 @@ def _desktop_fix(host: Host) -> str:
 
 def _started(host: Host) -> Step:
     return Step(
+        id="docker.started",
         name="the Docker Engine is started",
         missing=_stopped,
         actions=_start(host),

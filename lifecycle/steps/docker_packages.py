@@ -33,6 +33,7 @@ def steps(host: Host, paths: Paths, row: DockerPackages | None, *, strict: bool)
     if row is None:
         return [
             Step(
+                id="docker.installed",
                 name="Docker Engine and Compose v2 are installed",
                 missing=_not_installed,
                 fix=f"Install Docker Engine with the Compose plugin as {PAGE} says for "
@@ -44,6 +45,7 @@ def steps(host: Host, paths: Paths, row: DockerPackages | None, *, strict: bool)
         _no_conflicts(host, row, wanted),
         *([_repository(host, paths, row, wanted)] if row.repository else []),
         Step(
+            id="docker.installed",
             name="Docker Engine and Compose v2 are installed",
             missing=wanted,
             actions=apt_install(host, *row.packages),
@@ -82,6 +84,7 @@ def _no_conflicts(host: Host, row: DockerPackages, wanted: Callable[[Host], str]
         return f"{', '.join(names)} cannot stay beside {row.engine}" if names else ""
 
     return Step(
+        id="docker.no_conflicts",
         name=f"nothing stands in the way of {row.engine}",
         missing=missing,
         fix=f"Should they go? sudo apt-get remove {' '.join(there(host))}  (images and volumes in "
@@ -102,6 +105,7 @@ def _repository(
         return "" if known or not wanted(now) else f"apt does not know {row.repository}"
 
     return Step(
+        id="docker.repository",
         name="apt knows Docker's own repository",
         missing=missing,
         actions=(

@@ -154,11 +154,13 @@ def _reachable(host: Host) -> list[Step]:
     side = host.tailnet
     return [
         Step(
+            id="tailscale.joined",
             name="this machine is in a tailnet",
             missing=lambda now: "" if now.tailnet.joined else why_not(now.tailnet),
             fix=APPROVE if side.state == "NeedsMachineAuth" else BY,
         ),
         Step(
+            id="tailscale.named",
             name="this machine has a name in the tailnet",
             missing=lambda now: nameless(now.tailnet),
             fix=NAMES,
@@ -188,6 +190,7 @@ def _keyed(wanted: Wanted, what: str) -> Step:
         return "" if now.serving.clients else "nobody has a key yet: nobody could use it"
 
     return Step(
+        id="expose.keyed",
         name=f"there is a key to {what}",
         missing=missing,
         fix=wanted.start if wanted.backend else "inv key.add NAME",
@@ -205,6 +208,7 @@ def _guarded(wanted: Wanted, what: str) -> Step:
         )
 
     return Step(
+        id="expose.guarded",
         name=f"{what} lets nobody in without a key",
         missing=missing,
         fix=f"Start it: {wanted.start}\nIf something else listens there, stop that first.",
@@ -221,6 +225,7 @@ def _readable(paths: Paths) -> Step:
         return now.serving.unreadable
 
     return Step(
+        id="expose.readable",
         name="it is known what the tailnet gets of this machine",
         missing=missing,
         fix="Look yourself: tailscale serve status\n"
@@ -236,6 +241,7 @@ def _answering(paths: Paths) -> Step:
         return "" if now.tailnet.state in {"Running", "Stopped"} else why_not(now.tailnet)
 
     return Step(
+        id="expose.tailscale_answers",
         name="Tailscale can be asked to take it back",
         missing=missing,
         fix=f"Log in again ({BY}), then the same again. Is Tailscale gone for good: delete "
@@ -253,6 +259,7 @@ def _once(new: Exposed) -> Step:
         return ""
 
     return Step(
+        id="expose.once",
         name=f"{new.what} is exposed once",
         missing=missing,
         fix=f"inv unexpose {new.flag}, then the same again.",
@@ -267,6 +274,7 @@ def _free(host: Host, new: Exposed) -> Step:
         return next((why for one in now.serving.mounts if (why := _clash(one, new, now))), "")
 
     return Step(
+        id="expose.path_free",
         name=f"{PATH} is free on port {new.port} of the tailnet",
         missing=missing,
         fix=f"{_elsewhere(host, new)}\nSee what is served: tailscale serve status",
@@ -308,6 +316,7 @@ def _private(host: Host, new: Exposed) -> Step:
         return f"a funnel is on: the whole internet reaches port {new.port}"
 
     return Step(
+        id="expose.private",
         name="only the tailnet reaches it",
         missing=missing,
         fix=f"{_elsewhere(host, new)}\n"
@@ -327,6 +336,7 @@ def _served(host: Host, paths: Paths, new: Exposed) -> Step:
     # Written down first: what is killed in between can be taken back all the same.
     others = [one for one in host.serving.written if one != new]
     return Step(
+        id="expose.served",
         name=f"the tailnet reaches {new.what} at {new.mount.url}",
         missing=missing,
         actions=(
@@ -340,6 +350,7 @@ def _served(host: Host, paths: Paths, new: Exposed) -> Step:
 
 def _off(host: Host, one: Exposed) -> Step:
     return Step(
+        id="expose.off",
         name=f"the tailnet has no way to {one.what} any more",
         missing=lambda now: f"it is served at {one.mount.url}" if mounted(now, one) else "",
         actions=(Command((host.tailnet.program, *off(one)), limit=LIMIT),),
@@ -353,6 +364,7 @@ def _forgotten(host: Host, paths: Paths, some: Collection[Exposed]) -> Step:
         return f"{', '.join(kept)} is still in it" if kept else ""
 
     return Step(
+        id="expose.note",
         name="the note of what is exposed is true",
         missing=missing,
         actions=(_note(paths, [one for one in host.serving.written if one not in some]),),

@@ -52,6 +52,7 @@ def closed(host: Host) -> Step:
         )
 
     return Step(
+        id="exposure.closed",
         name="no server is open to the tailnet as a whole",
         missing=missing,
         fix="\n".join(_away(host, mount) for mount in _whole(host)),
@@ -112,6 +113,7 @@ def _kept(host: Host) -> Step:
     unknown = host.serving.unreadable or host.serving.problem
     fix = "Look yourself: tailscale serve status" if unknown else again
     return Step(
+        id="exposure.kept",
         name="what was exposed is served",
         missing=missing,
         fix=fix if host.tailnet.joined else BY,
@@ -132,6 +134,7 @@ def _private(host: Host) -> Step:
         )
 
     return Step(
+        id="exposure.private",
         name="no server and no gateway is open to the internet",
         missing=missing,
         fix="\n".join(_unfunnel(host, mount) for mount, _ in _public(host)),
@@ -160,6 +163,7 @@ def _inside(host: Host) -> Step:
     own = [host.serving.engines[port] for port in _wide(host) if port != host.serving.gateway]
     ways = [f"inv restart --gpu {name.removeprefix('backend ')}" for name in own]
     return Step(
+        id="exposure.inside",
         name="other machines reach no server by its own port",
         missing=missing,
         fix="\n".join([*ways, *(["inv gateway.up"] if len(ways) < len(_wide(host)) else [])]),

@@ -74,6 +74,7 @@ def steps(backend: Backend, host: Host, version: str) -> list[Step]:
 
     return [
         Step(
+            id="arguments.taken",
             name=f"vLLM {version} takes its arguments".replace("  ", " "),
             missing=missing,
             failure=ConfigError,

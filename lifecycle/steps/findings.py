@@ -19,11 +19,13 @@ class Finding:
     """One line of the doctor's table.
 
     Args:
+        id: of the step.
         state: one of `OK`, `ADVICE`, `WORK`, `PERSON`, `UNREAD`.
         detail: what is there, or why the state is not reached.
         fix: the one thing to type or do next; "" when nothing is.
     """
 
+    id: str
     name: str
     state: str
     detail: str
@@ -54,17 +56,17 @@ def known(findings: Iterable[Finding]) -> bool:
 def _examine(step: Step, host: Host) -> Finding:
     unread = step.unread(host)
     if unread:
-        return Finding(step.name, UNREAD, unread, AGAIN)
+        return Finding(step.id, step.name, UNREAD, unread, AGAIN)
     try:
         why = step.missing(host)
     except LifecycleError as error:  # A processor no table knows, for example.
         detail = f"{error.what}\n{error.why}".strip()
-        return Finding(step.name, PERSON, detail, error.fix)
+        return Finding(step.id, step.name, PERSON, detail, error.fix)
     if not why:
-        return Finding(step.name, OK, step.found(host))
+        return Finding(step.id, step.name, OK, step.found(host))
     if step.advice:
         by = step.by if step.actions else ""
-        return Finding(step.name, ADVICE, why, by or step.fix, by)
+        return Finding(step.id, step.name, ADVICE, why, by or step.fix, by)
     if step.actions and step.by:
-        return Finding(step.name, WORK, why, step.by, step.by)
-    return Finding(step.name, PERSON, why, step.fix, "")
+        return Finding(step.id, step.name, WORK, why, step.by, step.by)
+    return Finding(step.id, step.name, PERSON, why, step.fix, "")

@@ -38,6 +38,7 @@ def steps(backend: Backend, *, measured: int | None = None) -> list[Step]:
 
     return [
         Step(
+            id="model.fits",
             name=f"{backend.model} fits",
             missing=missing,
             found=told,

@@ -72,6 +72,7 @@ def _ports(wanted: Wanted) -> Step:
         return ", ".join(f"port {one} is taken by {who}" for one, who in now.gateway.taken.items())
 
     return Step(
+        id="gateway.ports",
         name=f"ports {wanted.port} to {traefik.ports(wanted.port)[-1]} are free",
         missing=missing,
         fix="Stop that program, or give the gateway another port: GATEWAY_PORT= in .env.",
@@ -82,6 +83,7 @@ def _files(wanted: Wanted, paths: Paths) -> Step:
     texts = fixed(paths, wanted)
     where = files.folder(paths)
     return Step(
+        id="gateway.files",
         name="the gateway's files are written",
         missing=lambda now: (
             "" if now.gateway.files == files.digest(texts) else "they are not, or are others"
@@ -95,6 +97,7 @@ def _tried(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> Step:
     form, where = FORMS[wanted.runtime], files.folder(paths)
     words = ("try", files.CANDIDATE, files.ROUTES, wanted.revision)
     return Step(
+        id="gateway.tried",
         name="the configuration is tried and in its place",
         missing=lambda now: (
             "" if now.gateway.written == wanted.revision else "there is none, or another one"
@@ -123,6 +126,7 @@ def _runs(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> Step:
         return "" if now.gateway.started == digest else "it was started with other files"
 
     return Step(
+        id="gateway.runs",
         name="the gateway runs",
         missing=missing,
         actions=(
@@ -148,6 +152,7 @@ def _works(wanted: Wanted, paths: Paths, tools: Tools) -> Step:
         return "" if found.metrics in {401, 404} else f"/metrics answers with {found.metrics}"
 
     return Step(
+        id="gateway.answers",
         name=f"{wanted.url}/v1 answers as configured, and only to who has a key",
         missing=missing,
         actions=(_await(wanted.inside, paths, tools, SOON),),

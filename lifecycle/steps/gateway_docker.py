@@ -95,7 +95,12 @@ def _same_network() -> Step:
         here = now.docker.address.startswith("unix://")
         return "" if here else f"the engine is elsewhere: {now.docker.address}"
 
-    return Step(name="containers can have this machine's network", missing=missing, fix=PLAIN)
+    return Step(
+        id="gateway.host_network",
+        name="containers can have this machine's network",
+        missing=missing,
+        fix=PLAIN,
+    )
 
 
 def _compose_file(paths: Paths) -> Path:

@@ -26,6 +26,7 @@ def needs(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> list[Step]:
     return [
         disk.room("home", int(row.disk_gib * GIB), "the gateway", unless=there),
         Step(
+            id="gateway.traefik",
             name=f"Traefik {row.version} is installed",
             missing=lambda now: (
                 "" if now.gateway.made_from == row.fingerprint() else "it is not (completely)"

@@ -16,6 +16,7 @@ def _step(library: Library, host: Host) -> Step:
         return "" if library.file in now.libraries else f"vLLM needs {library.file}, not found here"
 
     return Step(
+        id=f"library.{library.file.partition('.')[0]}",
         name=f"the system library {library.file} is here",
         missing=missing,
         actions=_installation(library) if host.os.root and host.os.apt else (),

@@ -113,7 +113,8 @@ def setup(host: Host, paths: Paths, *, toolkit: bool, image: str = "") -> list[S
     """
     if host.os.system != "linux":
         return system.steps(host)
-    plan = [*(step for step in card(host, image) if not step.advice), docker_engine.answers(host)]
+    needed = [step for step in card(host, image) if not step.advice]
+    plan = chain.once([*needed, docker_engine.answers(host)])
     plan += _containers(host, paths)
     if toolkit:
         plan.append(cuda_toolkit.step(host, paths))
@@ -122,6 +123,7 @@ def setup(host: Host, paths: Paths, *, toolkit: bool, image: str = "") -> list[S
 
 def _no_linux_driver(host: Host) -> Step:
     return Step(
+        id="nvidia.no_linux_driver",
         name="no Linux display driver hides the one of Windows",
         missing=lambda now: ", ".join(_misplaced(now)),
         fix=_removal(host),
@@ -151,6 +153,7 @@ def _remover(misplaced: list[str]) -> str:
 
 def _answers(host: Host) -> Step:
     return Step(
+        id="nvidia.answers",
         name="an NVIDIA card answers",
         unread=not_read("nvidia"),
         missing=_silent,
@@ -170,6 +173,7 @@ def _healthy(host: Host) -> Step:
     known = tables.cuda.smi_complaint(host.nvidia.caution)
     advised = "" if known is None else known.wsl if host.os.wsl else known.linux
     return Step(
+        id="nvidia.healthy",
         name="nvidia-smi complains of nothing",
         missing=missing,
         fix=advised or "The cards above answer all the same. See what it means: nvidia-smi",
@@ -232,6 +236,7 @@ def _wsl(host: Host) -> list[Step]:
 
     return [
         Step(
+            id="nvidia.wsl",
             name=f"WSL is {row.wsl_from} or newer, which this card needs",
             missing=missing,
             fix="In PowerShell: wsl --update; then: wsl --shutdown",
@@ -247,6 +252,7 @@ def _new_enough_card(host: Host, image: str) -> Step:
         return _without_kernels(now, cuda, image) if cuda else ""
 
     return Step(
+        id="nvidia.kernels",
         name="the image has kernels for the card",
         missing=missing,
         fix=_other_card(host, cuda) if cuda else "",
@@ -291,6 +297,7 @@ def _cuda_of(image: str) -> Cuda | None:
 def _driver(host: Host, image: str) -> Step:
     cuda = _cuda_of(image)
     return Step(
+        id="nvidia.driver",
         name="the driver runs the image's CUDA",
         missing=lambda now: _too_old(now, cuda, image) if cuda else "",
         fix=_ways_out(host, cuda) if cuda else "",
@@ -361,6 +368,7 @@ def _oldest(cuda: Cuda) -> str:
 def _loader(host: Host) -> Step:
     place = tables.cuda.on_wsl()
     step = Step(
+        id="nvidia.libcuda",
         name="programs find the driver's libcuda.so.1",
         missing=lambda now: "" if now.nvidia.libcuda else "the loader does not know its folder",
         found=lambda now: now.nvidia.libcuda,
@@ -386,6 +394,7 @@ def _known() -> Step:
         return ". ".join(filter(None, (VERIFIED[known.verified], known.note))) if known else ""
 
     return Step(
+        id="nvidia.known",
         name="the card is in our table",
         missing=lambda now: "" if row(now) else "nobody has told us of this card yet",
         fix="It may work all the same. Tell us: inv doctor --record DIR",
@@ -402,6 +411,7 @@ def _bfloat16() -> Step:
         return f"{old.name} (compute capability {old.arch}) has no bfloat16" if old else ""
 
     return Step(
+        id="nvidia.bfloat16",
         name="the card calculates in bfloat16",
         missing=missing,
         fix="Put DTYPE=float16 into the backend's env file.",
@@ -424,6 +434,7 @@ def _free_memory(utilization: float) -> Step:
         return next(filter(None, found), "")
 
     return Step(
+        id="nvidia.memory_free",
         name="the card's memory is free for a server",
         missing=missing,
         fix="Close what uses the card (see nvidia-smi), or lower GPU_MEMORY_UTILIZATION in the "

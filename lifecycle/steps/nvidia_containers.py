@@ -72,6 +72,7 @@ def _foreign(host: Host) -> bool:
 
 def _theirs() -> Step:
     return Step(
+        id="nvidia.runtime",
         name=KNOWS,
         missing=lambda now: (
             "" if _knows(now) else f"the engine at {now.docker.address} is not this system's own"
@@ -113,6 +114,7 @@ def _stays(host: Host) -> Step:
         )
 
     return Step(
+        id="nvidia.survives_reload",
         name="a running server keeps the card when systemd reloads",
         missing=missing,
         fix=f"To have it by its description (CDI) instead: {_towards_cdi(host)}. Till then, if a "
@@ -163,6 +165,7 @@ def _toolkit(host: Host, paths: Paths) -> Step:
         return f"{now.nvidia.toolkit} is installed; {row.why_lowest}" if old else ""
 
     return Step(
+        id="nvidia.toolkit",
         name=f"the NVIDIA Container Toolkit {row.lowest} or newer is installed",
         missing=missing,
         actions=_toolkit_installation(host, paths) if host.os.apt else (),
@@ -195,6 +198,7 @@ def repository(host: Host, paths: Paths, row: AptRepository) -> tuple[Action, ..
 def _runtime(host: Host) -> Step:
     restarted = "it does not yet; setup restarts it, and running containers stop for a moment"
     return Step(
+        id="nvidia.runtime",
         name=KNOWS,
         missing=lambda now: "" if _knows(now) else restarted,
         actions=() if host.docker.rootless else _registration(host),
@@ -231,6 +235,7 @@ def _podman(host: Host) -> bool:
 def _cdi(host: Host) -> Step:
     """https://github.com/NVIDIA/nvidia-container-toolkit/issues/63: "unresolvable CDI devices"."""
     return Step(
+        id="nvidia.cdi",
         name="Podman can find the card (CDI)",
         missing=lambda now: "" if now.nvidia.cdi else "no file in /etc/cdi describes it",
         actions=(as_root(host, "nvidia-ctk", "cdi", "generate", f"--output={CDI_FILE}"),),
@@ -253,6 +258,7 @@ def _seen(host: Host, paths: Paths) -> Step:
         return f"last tried with {tried}" if tried else "not tried on this machine yet"
 
     return Step(
+        id="nvidia.in_container",
         name="a container sees the card",
         missing=missing,
         actions=(_trial(host), WriteFile(paths.home / row.stamp, f"{then}\n")),

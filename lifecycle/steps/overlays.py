@@ -191,6 +191,7 @@ def steps(backend: Backend, host: Host) -> list[Step]:
 
 def _there(file: Borrowed) -> Step:
     return Step(
+        id=f"mount.there:{file.usual}",
         name=f"{file.usual.rpartition('/')[2]} is here for the container",
         missing=lambda now: "" if file.place(now) else f"{file.usual} is missing",
         fix=file.fix,
@@ -202,6 +203,7 @@ def _own_engine(host: Host) -> Step:
     """Docker Desktop looks for what is mounted in its own virtual machine, where none of it is."""
     where = "distribution" if host.os.wsl else "virtual machine"
     return Step(
+        id="mount.own_engine",
         name="the engine sees this system's files and devices",
         missing=lambda now: (
             f"Docker Desktop's engine runs in a {where} of its own, which has neither ROCm's "
@@ -215,6 +217,7 @@ def _own_engine(host: Host) -> Step:
 
 def _fits(backend: Backend) -> Step:
     return Step(
+        id="mount.rocm_fits",
         name="what it borrows goes with the ROCm of the image",
         missing=lambda now: images.belongs(now, images.row(backend, now)),
         fix="Take IMAGE= out of .env, or name an image of the other ROCm: a wrong pair may "

@@ -14,6 +14,7 @@ def steps(backend: Backend, host: Host) -> list[Step]:
     error = refusal(backend, host.server)
     return [
         Step(
+            id="server.ours",
             name=f"the server of {backend.name} is this checkout's",
             missing=lambda now: error.what if now.server.owner else "",
             fix=error.fix,

@@ -25,6 +25,7 @@ def steps(wanted: str, gib: float = 0, instead: Sequence[str] = ()) -> list[Step
     return [
         *([_room(wanted, gib)] if gib else []),
         Step(
+            id="image.present",
             name="an image with vLLM is here" if instead else f"the image {wanted} is here",
             missing=lambda now: "" if present(now) else lacking,
             actions=(PullImage(wanted, tuple(instead)),),
@@ -55,6 +56,7 @@ def _room(wanted: str, gib: float) -> Step:
         return f"{by_tag(wanted)} needs {gib:.0f} GiB in {where}, {free / GIB:.1f} GiB are free"
 
     return Step(
+        id="disk.image",
         name="there is disk for the image",
         missing=missing,
         found=lambda now: disk.told(now, now.docker.free) if now.docker.free else "",

@@ -69,6 +69,7 @@ def _fits(plan: Plan) -> Step:
     uninstall = "sudo amdgpu-install --uninstall" if plan.host.amd.installer else ""
     remove = uninstall or "sudo apt-get autoremove --purge rocm-core"
     return Step(
+        id="rocm.fits",
         name=f"an installed ROCm is one that {plan.recipe.name} works with",
         missing=lambda now: misfit(now, plan.recipe),
         fix=f"Remove it: {remove}\nthen: {plan.by}",
@@ -99,6 +100,7 @@ def _release(plan: Plan) -> Step:
     ubuntu = tables.wsl.distributions()[0].name
     other = f"inv setup.wsl --distro {ubuntu}; then go on inside it: wsl -d {ubuntu}"
     return Step(
+        id="rocm.packages",
         name="there are ROCm packages for this distribution",
         missing=lambda now: (
             ""
@@ -128,6 +130,7 @@ def _shadowing(plan: Plan) -> list[Step]:
         return []
     return [
         Step(
+            id="rocm.not_shadowed",
             name="nothing hides AMD's own libraries",
             missing=lambda now: (
                 f"packages of the distribution do: {', '.join(now.amd.shadowing)}"
@@ -146,6 +149,7 @@ def _rocm(plan: Plan) -> Step:
     recipe = plan.recipe
     covered = tables.rocm.repository(recipe.name, plan.host.os.codename) is not None
     return Step(
+        id="rocm.installed",
         name=f"ROCm is installed ({recipe.name}; {TRUST[recipe.verified]})",
         missing=lambda now: _not_installed(now, recipe),
         actions=_installation(plan) if covered and plan.host.os.apt else (),
@@ -245,6 +249,7 @@ def _rocdxg(plan: Plan) -> list[Step]:
     helps = tables.rocm.paired(package.version, plan.host.amd.rocm or plan.recipe.installs)
     return [
         Step(
+            id="rocm.rocdxg",
             name="librocdxg is installed and belongs to this ROCm",
             missing=_no_rocdxg,
             actions=mending if helps else (),
@@ -287,6 +292,7 @@ def groups(plan: Plan) -> list[Step]:
     joined = as_root(plan.host, "usermod", "-aG", ",".join(wanted), account)
     return [
         Step(
+            id="rocm.groups",
             name=f"{account} is in the groups {' and '.join(wanted)}",
             missing=lambda now: _outside(now, wanted),
             actions=() if waiting else (*made, joined),
@@ -317,6 +323,7 @@ def listed(plan: Plan, before: list[Step]) -> Step:
     check = Command(("env", *environment, _rocminfo(plan)), limit=60)
     known = said.fix if said else "Update AMD's driver, then run rocminfo by hand to see more."
     step = Step(
+        id="rocm.lists_card",
         name="ROCm lists the card",
         missing=_unlisted,
         fix=known,

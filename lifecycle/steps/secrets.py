@@ -19,6 +19,7 @@ def steps(paths: Paths, text: str, new_key: str) -> list[Step]:
     added = f"# The key clients send (made by inv up).\nVLLM_API_KEY={new_key}\n" if new_key else ""
     return [
         Step(
+            id="secrets.private",
             name="the API key is made and private",
             missing=_missing,
             actions=(WriteFile(paths.secrets, text + added, PRIVATE),),

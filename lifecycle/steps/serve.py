@@ -123,6 +123,7 @@ def start(  # noqa: PLR0913 - three by name
     )  # fmt: skip
     return [
         Step(
+            id="server.port",
             name=f"port {backend.port} is free",
             missing=lambda seen: _taken(backend, seen),
             fix=f"Stop it (a server: inv down in its checkout), or give this backend a different "
@@ -130,6 +131,7 @@ def start(  # noqa: PLR0913 - three by name
             unread=not_read("backend"),
         ),
         Step(
+            id="server.answers",
             name=f"{backend.served_name} answers at {backend.url}/v1",
             missing=lambda seen: (
                 "a restart was asked for"

@@ -8,6 +8,7 @@ def steps(host: Host) -> list[Step]:
     """Linux, or the way into it."""
     return [
         Step(
+            id="system.linux",
             name="the system is Linux or WSL2",
             missing=lambda now: "" if now.os.system == "linux" else f"this is {now.os.name}",
             fix=_inside(host) if host.os.system == "win32" else "vLLM servers run on Linux only.",

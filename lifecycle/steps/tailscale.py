@@ -54,6 +54,7 @@ def setup(host: Host, paths: Paths) -> list[Step]:
 
 def _joined(host: Host) -> Step:
     return Step(
+        id="tailscale.joined",
         name="other machines can reach this one through a tailnet",
         missing=_not_joined,
         fix=_by_hand(host) or BY,
@@ -73,6 +74,7 @@ def _not_joined(host: Host) -> str:
 
 def _found_by_name() -> Step:
     return Step(
+        id="tailscale.named",
         name="other machines find this one by its name",
         missing=_unnamed,
         fix=f"{NAMES}\nWithout it, inv expose has nothing to offer.",
@@ -110,6 +112,7 @@ def _one_side(host: Host) -> list[Step]:
         return []
     return [
         Step(
+            id="tailscale.one_side",
             name="under WSL, Windows alone holds the tailnet",
             missing=_inside_wsl,
             fix=_over(host),
@@ -137,6 +140,7 @@ def _inside_wsl(host: Host) -> str:
 
 def _packets(host: Host) -> Step:
     return Step(
+        id="tailscale.packets",
         name="large packets get through the tailnet",
         missing=_too_narrow,
         actions=(as_root(host, "ip", "link", "set", "dev", "eth0", "mtu", "1500"),),

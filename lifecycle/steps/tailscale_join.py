@@ -75,6 +75,7 @@ def on_windows(host: Host, paths: Paths) -> list[Step]:
     """Installed, running, joined: on Windows, from WSL or from Windows itself."""
     return [
         Step(
+            id="tailscale.windows_installed",
             name="Tailscale is installed on Windows",
             missing=lambda now: (
                 ""
@@ -84,6 +85,7 @@ def on_windows(host: Host, paths: Paths) -> list[Step]:
             fix="On Windows: winget install Tailscale.Tailscale\nThen run the same again.",
         ),
         Step(
+            id="tailscale.windows_service",
             name="Tailscale's service runs on Windows",
             missing=lambda now: (
                 "" if now.tailscale.windows.state else why_not(now.tailscale.windows)
@@ -92,6 +94,7 @@ def on_windows(host: Host, paths: Paths) -> list[Step]:
             "Windows programs not answer either, type wsl --shutdown on Windows first.",
         ),
         Step(
+            id="tailscale.windows_joined",
             name="Windows is in a tailnet",
             missing=lambda now: (
                 "" if now.tailscale.windows.joined else why_not(now.tailscale.windows)
@@ -133,6 +136,7 @@ def on_linux(host: Host, paths: Paths) -> list[Step]:
     """Installed, running, joined: on this Linux."""
     return [
         Step(
+            id="tailscale.installed",
             name="Tailscale is installed",
             missing=lambda now: (
                 "" if now.tailscale.linux.program else "there is no tailscale command"
@@ -142,6 +146,7 @@ def on_linux(host: Host, paths: Paths) -> list[Step]:
             phase="install",
         ),
         Step(
+            id="tailscale.service",
             name="Tailscale's service runs",
             missing=lambda now: "" if now.tailscale.linux.state else why_not(now.tailscale.linux),
             actions=_service(host),
@@ -149,6 +154,7 @@ def on_linux(host: Host, paths: Paths) -> list[Step]:
             phase="start",
         ),
         Step(
+            id="tailscale.joined",
             name="this machine is in a tailnet",
             missing=lambda now: "" if now.tailscale.linux.joined else why_not(now.tailscale.linux),
             actions=_join(host, paths),
@@ -225,6 +231,7 @@ def operator(host: Host) -> list[Step]:
     change = as_root(host, "tailscale", "set", f"--operator={account}")
     return [
         Step(
+            id="tailscale.operator",
             name=f"{account} may change what the tailnet serves",
             missing=lambda now: (
                 ""

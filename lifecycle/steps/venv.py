@@ -52,12 +52,14 @@ def install(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[St
     need = int(engine.disk_gib * GIB)
     return [
         Step(
+            id="engine.python",
             name=f"Python {tools.python_version} can run {engine.distribution} {engine.version}",
             missing=lambda _: _python(engine, tools.python_version),
             fix="Make .venv with another Python: rm -r .venv; PATH=<its folder>:$PATH ./inv up",
         ),
         disk.room("home", need, f"the engine {engine.name}", unless=installed(backend, host)),
         Step(
+            id="engine.installed",
             name=f"the engine {engine.distribution} {engine.version} is installed",
             missing=lambda now: _not_installed(now, engine),
             actions=_installation(engine, paths.engine(engine.name), tools),

@@ -36,6 +36,7 @@ def _driver(host: Host, engine: Engine) -> Step:
         )
 
     return Step(
+        id="engine.cuda_driver",
         name=f"driver and card run CUDA {engine.cuda}, which the engine is built for",
         missing=missing,
         fix=f"Install driver {floor} or newer {where} ({nvidia.DRIVERS}), or take a container, "
@@ -46,6 +47,7 @@ def _driver(host: Host, engine: Engine) -> Step:
 
 def _compiler(host: Host) -> Step:
     return Step(
+        id="engine.c_compiler",
         name="there is a C compiler for what Triton compiles at the start",
         missing=lambda now: "" if now.venv.compiler else "there is no cc, gcc or clang on the PATH",
         actions=_by_root(host, "gcc", "libc6-dev"),
@@ -58,6 +60,7 @@ def _compiler(host: Host) -> Step:
 def _header(host: Host, python: str) -> Step:
     package = f"python{python}-dev"
     return Step(
+        id="engine.python_headers",
         name=f"the headers of Python {python} are here for what Triton compiles",
         missing=lambda now: "" if now.venv.header else f"there is no Python.h of Python {python}",
         actions=_by_root(host, package),

@@ -26,6 +26,7 @@ def packaged(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[S
     return [
         disk.room("models", room, f"the model {model.name}", unless=not host.weights.problem),
         Step(
+            id="model.present",
             name=f"the model {model.name} is here and intact",
             missing=lambda now: now.weights.problem,
             actions=_conversion(model, paths, tools, engine),
@@ -48,6 +49,7 @@ def known(backend: Backend, host: Host) -> list[Step]:
         return []
     return [
         Step(
+            id="model.known",
             name=f"the figures of {backend.model} are known",
             # Nobody need know them for a model that is here; and some no planner can read.
             missing=lambda now: (
@@ -68,6 +70,7 @@ def present(backend: Backend, host: Host) -> list[Step]:
     actions = (SeedModel(hub.repo, hub.revision),) if hub else ()
     names = ", ".join(tables.serving.packaged_models())
     step = Step(
+        id="model.present",
         name=f"the model {backend.model} is here",
         missing=lambda now: now.weights.problem,
         actions=actions,
@@ -86,6 +89,7 @@ def companions_known(backend: Backend, host: Host) -> list[Step]:
     drafts = [one for one in extra_arguments.companions(backend) if one.holds == "model"]
     return [
         Step(
+            id=f"companion.known:{place.word}",
             name=f"the figures of {place.word} are known",
             missing=lambda now, word=place.word: (  # type: ignore[misc]
                 "" if _seen(now, word).model or _seen(now, word).asked
@@ -110,6 +114,7 @@ def _companion(place: Place, backend: Backend) -> Step:
     # A folder that another program filled is not ours to mend.
     actions = (SeedModel(hub.repo, hub.revision, place.holds),) if hub and fetched else ()
     return Step(
+        id=f"companion.present:{place.word}",
         name=f"the {place.holds} {place.word} is here",
         missing=lambda now: _seen(now, place.word).problem,
         actions=actions,

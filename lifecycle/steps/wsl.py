@@ -76,6 +76,7 @@ def port(number: int) -> Step:
         return f"Windows keeps the ports {held[0][0]} to {held[0][1]} for itself" if held else ""
 
     return Step(
+        id="wsl.port",
         name=f"port {number} is not reserved by Windows",
         missing=missing,
         fix="In PowerShell as administrator: net stop winnat; netsh interface ipv4 add "
@@ -129,12 +130,14 @@ def _windows(host: Host) -> list[Step]:
     """WSL itself, seen from Windows."""
     return [
         Step(
+            id="wsl.windows",
             name="Windows is new enough",
             missing=lambda now: _older(now.windows.build, "windows"),
             fix="Install all Windows updates.",
             found=lambda now: now.windows.build,
         ),
         Step(
+            id="wsl.installed",
             name="WSL is installed",
             missing=lambda now: "" if _installed(now) else "Windows has no WSL yet",
             actions=(wsl(host, "--install", "--no-distribution"),),
@@ -143,6 +146,7 @@ def _windows(host: Host) -> list[Step]:
             restart=REBOOT,
         ),
         Step(
+            id="wsl.works",
             name="WSL works",
             missing=lambda now: now.wsl.problem,
             fix=host.wsl.mend or "In PowerShell: wsl --status; it says more.",
@@ -155,6 +159,7 @@ def _distribution(host: Host, name: str) -> list[Step]:
     """A distribution is there and runs as WSL 2."""
     return [
         Step(
+            id="wsl.distribution",
             name=f"{name} is installed",
             missing=lambda now: "" if _find(now, name) else "WSL does not list it",
             actions=(wsl(host, "--install", "-d", name, "--no-launch"),),
@@ -163,6 +168,7 @@ def _distribution(host: Host, name: str) -> list[Step]:
             phase="install",
         ),
         Step(
+            id="wsl.distribution_generation",
             name=f"{name} runs as WSL 2",
             missing=lambda now: _first_generation(_find(now, name)),
             actions=(wsl(host, "--set-version", name, "2"),),
@@ -179,6 +185,7 @@ def _default(host: Host, name: str) -> Step:
         return f"it is {others[0]}" if others and (not found or not found.default) else ""
 
     return Step(
+        id="wsl.default",
         name=f"{name} is the default distribution",
         missing=missing,
         actions=(wsl(host, "--set-default", name),),
@@ -194,6 +201,7 @@ def _account(name: str) -> Step:
         return "it still opens as root" if fresh else ""
 
     return Step(
+        id="wsl.account",
         name=f"{name} has an account of its own",
         missing=missing,
         fix=f"Open it once: wsl -d {name}. It asks for a name and a password. Leave it open, run "
@@ -205,6 +213,7 @@ def second_generation(host: Host) -> Step:
     """The distribution we are in runs as WSL 2."""
     name = host.wsl.distribution or "<distribution>"
     return Step(
+        id="wsl.generation",
         name="this distribution runs as WSL 2",
         missing=lambda now: (
             "WSL 1 has no graphics card and no Docker" if now.wsl.generation == 1 else ""
@@ -216,6 +225,7 @@ def second_generation(host: Host) -> Step:
 
 def _kernel(host: Host) -> Step:
     return Step(
+        id="wsl.kernel",
         name="the kernel of WSL is new enough",
         missing=_old_kernel,
         fix="Take kernel= out of %UserProfile%\\.wslconfig; in PowerShell: wsl --shutdown"
@@ -233,6 +243,7 @@ def _after(below: list[Step], rest: list[Step], host: Host) -> list[Step]:
 def _interop(host: Host) -> Step:
     off = host.wsl.conf.get("interop.enabled", "").lower() == "false"
     return Step(
+        id="wsl.interop",
         name="Windows' programs can be started from here",
         missing=lambda now: now.windows.problem,
         fix="Set enabled=true below [interop] in /etc/wsl.conf; in PowerShell: wsl --shutdown"
@@ -247,6 +258,7 @@ def _current(host: Host) -> Step:
     """WSL itself is new enough. From inside only a person can update it: that ends the inside."""
     del host
     return Step(
+        id="wsl.current",
         name="WSL is new enough to keep a server up",
         missing=lambda now: _older(now.wsl.version, "wsl"),
         fix="In PowerShell: wsl --update; then: wsl --shutdown",
@@ -278,6 +290,7 @@ def _advice(host: Host) -> list[Step]:
     return [
         *(replace(one, actions=ours, by=BY) if one.fix == BY else one for one in settings),
         Step(
+            id="wsl.reaches_servers",
             name="Windows reaches the servers in WSL",
             missing=_cut_off,
             fix="Set networkingMode=nat (or mirrored) and localhostForwarding=true below [wsl2] in "

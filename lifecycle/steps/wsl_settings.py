@@ -22,8 +22,7 @@ SIZE = re.compile(r"(\d+)([KMGT]?)B?")
 
 https://github.com/microsoft/WSL/blob/master/src/shared/inc/stringshared.h (ParseMemorySize)
 """
-STAYS_UP = "the distribution stays up without a window"
-MEMORY = "WSL may use enough of the RAM"
+STAYS_UP, MEMORY = "wsl.stays_up", "wsl.memory"
 UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": GIB, "T": 1024 * GIB}
 
 
@@ -44,6 +43,7 @@ def settings(host: Host) -> Step:
     home, text = host.windows.home, host.wsl.config_text
     edit = EditFile(Path(f"{home}/.wslconfig"), text, wslconfig.merged(text or "", wanted))
     return Step(
+        id="wsl.settings",
         name="WSL's settings suit a server",
         missing=_unsuited,
         actions=(edit,) if home else (),
@@ -57,7 +57,8 @@ def stays_up(host: Host) -> Step:
     """The distribution does not stop when its last window is closed."""
     idle = {row.key: row.value for row in tables.wsl.settings()}
     return Step(
-        name=STAYS_UP,
+        id=STAYS_UP,
+        name="the distribution stays up without a window",
         missing=lambda now: "; ".join(_short_lived(now)),
         fix=BY
         if host.windows.home
@@ -71,7 +72,8 @@ def memory(host: Host) -> Step:
     """The virtual machine has its share of Windows' RAM."""
     ours = host.windows.home and "wsl2.memory" in _wanted(host)
     return Step(
-        name=MEMORY,
+        id=MEMORY,
+        name="WSL may use enough of the RAM",
         missing=lambda now: _starved(now) or _unread(now),
         fix=BY if ours else _larger(host),
         found=_share,
@@ -88,6 +90,7 @@ def systemd_wanted(host: Host, paths: Paths, name: str) -> Step:
     text = wslconfig.merged(host.wsl.conf_text or "", {"boot.systemd": "true"})
     inside = host.os.wsl
     return Step(
+        id="wsl.systemd_asked",
         name=f"systemd is asked for in {CONF}",
         missing=_no_systemd,
         actions=root.write(host, paths, CONF, text) if inside else _from(host, paths, name, text),
@@ -98,6 +101,7 @@ def systemd_wanted(host: Host, paths: Paths, name: str) -> Step:
 def systemd(host: Host) -> Step:
     """Systemd runs: what starts Docker with the distribution."""
     return Step(
+        id="wsl.systemd",
         name="systemd runs",
         missing=lambda now: "" if now.os.systemd else _why_no_systemd(now),
         fix=shutdown(host),

@@ -104,8 +104,8 @@ def running(wanted: Backend, on: Host | None = None, **changes: Any) -> Server:
 
 
 def missing(steps: Iterable[Step], on: Host) -> dict[str, str]:
-    """What each step that is not reached says about it, by the step's name."""
-    return {step.name: why for step in steps if (why := step.missing(on))}
+    """What each step that is not reached says about it, by the step's id."""
+    return {step.id: why for step in steps if (why := step.missing(on))}
 
 
 def actions(steps: Iterable[Step]) -> Iterator[Action]:

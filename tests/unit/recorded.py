@@ -67,7 +67,7 @@ def table(on: Machine, gpu: str = "auto") -> str:
     name, seen, steps = plan(on, gpu)
     lines = [f"backend {name}"]
     for one in findings.urgent_first(findings.examine(steps, seen)):
-        lines.append(f"{one.state:<6}  {one.name}")
+        lines.append(f"{one.state:<6}  {one.id}: {one.name}")
         lines += [f"        {line}" for line in one.detail.splitlines()]
         lines += [f"        -> {line}" for line in one.fix.splitlines()]
     lines += [f"unread  {name}: {why}" for name, why in sorted(seen.unread.items())]
@@ -114,7 +114,7 @@ def _refusable(steps: Callable[[], list[Step]]) -> list[Step]:
         return steps()
     except LifecycleError as error:
         said = error.what
-        return [Step(said, lambda _: said, fix=error.fix)]
+        return [Step("refused", said, lambda _: said, fix=error.fix)]
 
 
 @functools.cache

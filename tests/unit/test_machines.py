@@ -36,121 +36,123 @@ HEALTHY = (
 DECISIVE = {
     # Machine: how the doctor sees it, a part of the line's name, a part of what stands below it.
     # Kept by hand beside the golden files: writing those anew must not hide that one went missing.
-    "arm-server": (OK, "instruction sets vLLM needs", ""),
-    "cpu-4-gib": (PERSON, "instruct fits", "for all else; 1.2 are free"),
-    "cpu-avx512-healthy": (OK, "instruction sets that make vLLM fast", "avx512f"),
-    "cpu-no-avx2": (PERSON, "instruction sets vLLM needs", "lacks avx2"),
-    "cpu-no-avx512": (ADVICE, "instruction sets that make vLLM fast", "lacks avx512f"),
-    "cpu-ryzen-igpu": (WORK, "the engine vllm-cpu", "inv up --gpu cpu"),
-    "debian-12-bare": (WORK, "the engine vllm-cpu", "inv up --gpu cpu"),
-    "debian-12-root-no-systemd": (WORK, "answers at", "inv up --gpu cpu"),
-    "debian-13-bare": (WORK, "the engine vllm-cpu", "inv up --gpu cpu"),
-    "debian-13-root-no-systemd": (WORK, "the engine vllm-cpu", "inv up --gpu cpu"),
-    "docker-compose-v1": (WORK, "Compose v2 answer", "1.29.2"),
-    "docker-context-elsewhere": (PERSON, "Compose v2 answer", "the context work"),
-    "docker-denied": (WORK, "Compose v2 answer", "user is not in the group docker"),
-    "docker-denied-until-login": (PERSON, "Compose v2 answer", "Log out and in again"),
-    "docker-vendor-healthy": (OK, "Compose v2 answer", "Engine 28.5.1"),
-    "fedora-cpu": (ADVICE, "through a tailnet", "https://tailscale.com/download"),
-    "native-4090-daemon-reload": (ADVICE, "keeps the card when systemd reloads", "1.18 or newer"),
-    "native-3090-5070-ti": (OK, "an NVIDIA card answers", "RTX 5070 Ti"),
-    "native-4090-beside-lost-card": (ADVICE, "nvidia-smi complains of nothing", "power cables"),
-    "native-4090-driver-mismatch": (PERSON, "an NVIDIA card answers", "Restart the machine."),
-    "native-4090-healthy": (OK, "a container sees the card", "driver 580.95.05"),
-    "native-4090-inforom": (ADVICE, "nvidia-smi complains of nothing", "infoROM is corrupted"),
-    "native-4090-lost": (PERSON, "an NVIDIA card answers", "power cables"),
-    "native-4090-magicdns-off": (ADVICE, "find this one by its name", "MagicDNS is off"),
-    "native-4090-no-driver": (PERSON, "an NVIDIA card answers", "ubuntu-drivers install"),
-    "native-4090-no-libcuda": (ADVICE, "libcuda.so.1", "libnvidia-compute"),
-    "native-4090-no-toolkit": (WORK, "NVIDIA Container Toolkit", "cannot pass a card on"),
-    "native-4090-podman-socket": (PERSON, "Compose v2 answer", "unset DOCKER_HOST"),
-    "native-4090-rootless": (OK, "Docker Engine and Compose v2 answer", "Engine 28.2.2"),
-    "native-4090-ryzen-igpu": (OK, "an NVIDIA card answers", "RTX 4090"),
-    "native-7900xtx-bare": (ADVICE, "ROCm is installed (native", "inv setup.rocm"),
-    "native-4090-selinux": (OK, "Docker Engine and Compose v2 answer", "Engine 28.2.2"),
-    "native-4090-userns": (OK, "Docker Engine and Compose v2 answer", "Engine 28.2.2"),
-    "native-7900xtx-fedora": (PERSON, "Compose v2 answer", "Fedora"),
-    "native-7900xtx-healthy": (OK, "ROCm lists the card", "gfx1100"),
-    "native-7900xtx-igpu": (ADVICE, "no other AMD graphics", "put DEVICES=1 into"),
-    "native-7900xtx-not-in-render": (ADVICE, "groups render and video", "inv setup.rocm"),
-    "native-exposed-as-meant": (OK, "what was exposed is served", "backend 4090: https://"),
-    "native-exposed-too-far": (ADVICE, "open to the internet", "inv unexpose --gateway"),
-    "native-strix-halo": (OK, "there is an AMD card that vLLM runs on", "gfx1151"),
-    "native-tailscale-logged-out": (ADVICE, "through a tailnet", "nobody is logged in"),
-    "native-vm-avx-masked": (PERSON, "instruction sets the GPU images need", "lacks avx"),
-    "podman-as-docker": (PERSON, "Compose v2 answer", "remove podman-docker"),
-    "port-taken": (PERSON, "port 8000 is free", "process 4711 (python3)"),
-    "windows-11-7900xtx": (WORK, "WSL is installed", "inv setup.wsl"),
-    "windows-11-distro-wsl1": (WORK, "Ubuntu-24.04 runs as WSL 2", "inv setup.wsl"),
-    "windows-11-no-distribution": (WORK, "Ubuntu-24.04 is installed", "inv setup.wsl"),
-    "windows-11-no-wsl": (WORK, "WSL is installed", "Windows has no WSL yet"),
-    "windows-11-ready": (PERSON, "the system is Linux", "wsl -d Ubuntu-24.04"),
-    "windows-11-virtualization-off": (PERSON, "WSL works", "BIOS/UEFI"),
-    "wsl1": (PERSON, "runs as WSL 2", "wsl --set-version Ubuntu-24.04 2"),
-    "wsl2-4090-bare": (WORK, "Compose v2 answer", "inv setup.docker"),
-    "wsl2-4090-desktop": (OK, "Docker Engine and Compose v2 answer", "Docker Desktop 28.5.1"),
-    "wsl2-4090-desktop-stopped": (PERSON, "Compose v2 answer", "Start Docker Desktop in Windows"),
-    "wsl2-4090-driver-572-cuda-12.8": (PERSON, "the driver runs the image's", "this card for 575"),
-    "wsl2-4090-driver-575": (OK, "the driver runs the image's CUDA", "576.88, needed: 575"),
-    "wsl2-4090-driver-too-old": (PERSON, "the driver runs the image's CUDA", "no build for this"),
-    "wsl2-4090-healthy": (OK, "a container sees the card", "driver 581.42"),
-    "wsl2-4090-linux-driver": (PERSON, "no Linux display driver", "apt-get purge"),
-    "wsl2-4090-no-loader-path": (WORK, "libcuda.so.1", "inv setup.cuda"),
-    "wsl2-4090-no-toolkit": (WORK, "NVIDIA Container Toolkit", "inv setup.cuda"),
-    "wsl2-4090-ryzen-igpu": (OK, "an NVIDIA card answers", "RTX 4090"),
-    "wsl2-4090-toolkit-old": (WORK, "NVIDIA Container Toolkit", "1.14.3 is installed"),
-    "wsl2-7900xtx-adrenalin-26.2": (ADVICE, "Adrenalin is 26.8.1 or newer", "stop the card"),
-    "wsl2-7900xtx-adrenalin-old": (PERSON, "Adrenalin 26.2.2 or newer", "24.12.1"),
-    "wsl2-7900xtx-bare": (WORK, "ROCm is installed (wsl-rocdxg", "inv setup.rocm"),
-    "wsl2-7900xtx-debian": (PERSON, "ROCm packages for this", "--distro Ubuntu-24.04"),
-    "wsl2-7900xtx-desktop": (PERSON, "sees this system's files", "--source=distribution"),
-    "wsl2-7900xtx-igpu": (ADVICE, "no other AMD graphics", "put DEVICES=1 into"),
-    "wsl2-7900xtx-rocm-7.0": (PERSON, "wsl-rocdxg works with", "no way into WSL2"),
-    "wsl2-7900xtx-jammy": (WORK, "ROCm is installed (wsl-rocdxg", "inv setup.rocm"),
-    "wsl2-7900xtx-legacy-healthy": (OK, "ROCm is installed (wsl-legacy", "ROCm 6.4.2"),
-    "wsl2-7900xtx-legacy-no-runtime": (WORK, "ROCm is installed (wsl-legacy", "lacks hsa-runtime"),
-    "wsl2-7900xtx-librocdxg-too-old": (WORK, "librocdxg is installed", "1.2.1 is not known"),
-    "wsl2-7900xtx-no-librocdxg": (WORK, "librocdxg is installed", "it is not installed"),
-    "wsl2-7900xtx-rocdxg-healthy": (OK, "librocdxg is installed", "1.2.2 with ROCm 7.2.1"),
-    "wsl2-7900xtx-shadowed": (WORK, "nothing hides AMD's own libraries", "libhsakmt1"),
-    "wsl2-7900xtx-windows-10": (PERSON, "Windows is 11", "10.0.19045"),
-    "wsl2-chinese": (OK, "WSL is new enough to keep", "2.9.4"),
-    "wsl2-cpu-intel-igpu": (WORK, "the engine vllm-cpu", "inv up --gpu cpu"),
-    "wsl2-crlf": (PERSON, "Unix line ends", "env/4090.env inv;"),
-    "wsl2-docker-socket-of-root": (WORK, "Compose v2 answer", "belongs to root alone"),
-    "wsl2-german": (OK, "the distribution stays up without a window", "never"),
-    "wsl2-gtx-1080-ti": (PERSON, "kernels for the card", "inv up --gpu cpu"),
-    "wsl2-interop-off": (ADVICE, "Windows' programs can be started", "enabled=true"),
-    "wsl2-kernel-too-old": (PERSON, "the kernel of WSL is new enough", "wsl --update"),
-    "wsl2-memory-15-gib": (ADVICE, "WSL may use enough of the RAM", "15.3 of about 31 GiB"),
-    "wsl2-memory-8-gib-taken": (ADVICE, "WSL may use enough of the RAM", "memory=47GB"),
-    "wsl2-port-reserved": (PERSON, "port 8000 is not reserved", "7951 to 8050"),
-    "wsl2-project-on-c": (PERSON, "on a Linux disk", "/mnt/c/llm/project"),
-    "wsl2-rancher-desktop": (PERSON, "Docker knows NVIDIA's runtime", "inv setup.docker"),
-    "wsl2-rtx-2080-ti": (ADVICE, "calculates in bfloat16", "DTYPE=float16"),
-    "wsl2-rtx-5090-wsl-2.6": (PERSON, "WSL is 2.7.0 or newer", "CUDA graphs crash below 2.7.0"),
-    "wsl2-rtx-5090-old-driver": (PERSON, "the driver runs the image's CUDA", "572.16"),
-    "wsl2-rx-7600-xt": (PERSON, "AMD card that vLLM runs on", "gfx1102"),
-    "wsl2-tailscale-both": (ADVICE, "Windows alone holds the tailnet", "Leave it here: sudo"),
-    "wsl2-tailscale-inside": (ADVICE, "large packets", "1280"),
-    "wsl2-tailscale-stopped": (ADVICE, "through a tailnet", "switched off"),
-    "wsl2-without-systemd": (WORK, "systemd runs", "inv setup.wsl"),
-    "wsl2-wslconfig-8gb": (ADVICE, "WSL may use enough of the RAM", "cannot read memory=8gb"),
+    "arm-server": (OK, "cpu.required", ""),
+    "cpu-4-gib": (PERSON, "model.fits", "for all else; 1.2 are free"),
+    "cpu-avx512-healthy": (OK, "cpu.recommended", "avx512f"),
+    "cpu-no-avx2": (PERSON, "cpu.required", "lacks avx2"),
+    "cpu-no-avx512": (ADVICE, "cpu.recommended", "lacks avx512f"),
+    "cpu-ryzen-igpu": (WORK, "engine.installed", "inv up --gpu cpu"),
+    "debian-12-bare": (WORK, "engine.installed", "inv up --gpu cpu"),
+    "debian-12-root-no-systemd": (WORK, "server.answers", "inv up --gpu cpu"),
+    "debian-13-bare": (WORK, "engine.installed", "inv up --gpu cpu"),
+    "debian-13-root-no-systemd": (WORK, "engine.installed", "inv up --gpu cpu"),
+    "docker-compose-v1": (WORK, "docker.answers", "1.29.2"),
+    "docker-context-elsewhere": (PERSON, "docker.answers", "the context work"),
+    "docker-denied": (WORK, "docker.answers", "user is not in the group docker"),
+    "docker-denied-until-login": (PERSON, "docker.answers", "Log out and in again"),
+    "docker-vendor-healthy": (OK, "docker.answers", "Engine 28.5.1"),
+    "fedora-cpu": (ADVICE, "tailscale.joined", "https://tailscale.com/download"),
+    "native-4090-daemon-reload": (ADVICE, "nvidia.survives_reload", "1.18 or newer"),
+    "native-3090-5070-ti": (OK, "nvidia.answers", "RTX 5070 Ti"),
+    "native-4090-beside-lost-card": (ADVICE, "nvidia.healthy", "power cables"),
+    "native-4090-driver-mismatch": (PERSON, "nvidia.answers", "Restart the machine."),
+    "native-4090-healthy": (OK, "nvidia.in_container", "driver 580.95.05"),
+    "native-4090-inforom": (ADVICE, "nvidia.healthy", "infoROM is corrupted"),
+    "native-4090-lost": (PERSON, "nvidia.answers", "power cables"),
+    "native-4090-magicdns-off": (ADVICE, "tailscale.named", "MagicDNS is off"),
+    "native-4090-no-driver": (PERSON, "nvidia.answers", "ubuntu-drivers install"),
+    "native-4090-no-libcuda": (ADVICE, "nvidia.libcuda", "libnvidia-compute"),
+    "native-4090-no-toolkit": (WORK, "nvidia.toolkit", "cannot pass a card on"),
+    "native-4090-podman-socket": (PERSON, "docker.answers", "unset DOCKER_HOST"),
+    "native-4090-rootless": (OK, "docker.answers", "Engine 28.2.2"),
+    "native-4090-ryzen-igpu": (OK, "nvidia.answers", "RTX 4090"),
+    "native-7900xtx-bare": (ADVICE, "rocm.installed", "inv setup.rocm"),
+    "native-4090-selinux": (OK, "docker.answers", "Engine 28.2.2"),
+    "native-4090-userns": (OK, "docker.answers", "Engine 28.2.2"),
+    "native-7900xtx-fedora": (PERSON, "docker.answers", "Fedora"),
+    "native-7900xtx-healthy": (OK, "rocm.lists_card", "gfx1100"),
+    "native-7900xtx-igpu": (ADVICE, "amd.alone", "put DEVICES=1 into"),
+    "native-7900xtx-not-in-render": (ADVICE, "rocm.groups", "inv setup.rocm"),
+    "native-exposed-as-meant": (OK, "exposure.kept", "backend 4090: https://"),
+    "native-exposed-too-far": (ADVICE, "exposure.private", "inv unexpose --gateway"),
+    "native-strix-halo": (OK, "amd.card", "gfx1151"),
+    "native-tailscale-logged-out": (ADVICE, "tailscale.joined", "nobody is logged in"),
+    "native-vm-avx-masked": (PERSON, "cpu.for_images", "lacks avx"),
+    "podman-as-docker": (PERSON, "docker.answers", "remove podman-docker"),
+    "port-taken": (PERSON, "server.port", "process 4711 (python3)"),
+    "windows-11-7900xtx": (WORK, "wsl.installed", "inv setup.wsl"),
+    "windows-11-distro-wsl1": (WORK, "wsl.distribution_generation", "inv setup.wsl"),
+    "windows-11-no-distribution": (WORK, "wsl.distribution", "inv setup.wsl"),
+    "windows-11-no-wsl": (WORK, "wsl.installed", "Windows has no WSL yet"),
+    "windows-11-ready": (PERSON, "system.linux", "wsl -d Ubuntu-24.04"),
+    "windows-11-virtualization-off": (PERSON, "wsl.works", "BIOS/UEFI"),
+    "wsl1": (PERSON, "wsl.generation", "wsl --set-version Ubuntu-24.04 2"),
+    "wsl2-4090-bare": (WORK, "docker.answers", "inv setup.docker"),
+    "wsl2-4090-desktop": (OK, "docker.answers", "Docker Desktop 28.5.1"),
+    "wsl2-4090-desktop-stopped": (PERSON, "docker.answers", "Start Docker Desktop in Windows"),
+    "wsl2-4090-driver-572-cuda-12.8": (PERSON, "nvidia.driver", "this card for 575"),
+    "wsl2-4090-driver-575": (OK, "nvidia.driver", "576.88, needed: 575"),
+    "wsl2-4090-driver-too-old": (PERSON, "nvidia.driver", "no build for this"),
+    "wsl2-4090-healthy": (OK, "nvidia.in_container", "driver 581.42"),
+    "wsl2-4090-linux-driver": (PERSON, "nvidia.no_linux_driver", "apt-get purge"),
+    "wsl2-4090-no-loader-path": (WORK, "nvidia.libcuda", "inv setup.cuda"),
+    "wsl2-4090-no-toolkit": (WORK, "nvidia.toolkit", "inv setup.cuda"),
+    "wsl2-4090-ryzen-igpu": (OK, "nvidia.answers", "RTX 4090"),
+    "wsl2-4090-toolkit-old": (WORK, "nvidia.toolkit", "1.14.3 is installed"),
+    "wsl2-7900xtx-adrenalin-26.2": (ADVICE, "amd.adrenalin_lasting", "stop the card"),
+    "wsl2-7900xtx-adrenalin-old": (PERSON, "amd.adrenalin", "24.12.1"),
+    "wsl2-7900xtx-bare": (WORK, "rocm.installed", "inv setup.rocm"),
+    "wsl2-7900xtx-debian": (PERSON, "rocm.packages", "--distro Ubuntu-24.04"),
+    "wsl2-7900xtx-desktop": (PERSON, "mount.own_engine", "--source=distribution"),
+    "wsl2-7900xtx-igpu": (ADVICE, "amd.alone", "put DEVICES=1 into"),
+    "wsl2-7900xtx-rocm-7.0": (PERSON, "rocm.fits", "no way into WSL2"),
+    "wsl2-7900xtx-jammy": (WORK, "rocm.installed", "inv setup.rocm"),
+    "wsl2-7900xtx-legacy-healthy": (OK, "rocm.installed", "ROCm 6.4.2"),
+    "wsl2-7900xtx-legacy-no-runtime": (WORK, "rocm.installed", "lacks hsa-runtime"),
+    "wsl2-7900xtx-librocdxg-too-old": (WORK, "rocm.rocdxg", "1.2.1 is not known"),
+    "wsl2-7900xtx-no-librocdxg": (WORK, "rocm.rocdxg", "it is not installed"),
+    "wsl2-7900xtx-rocdxg-healthy": (OK, "rocm.rocdxg", "1.2.2 with ROCm 7.2.1"),
+    "wsl2-7900xtx-shadowed": (WORK, "rocm.not_shadowed", "libhsakmt1"),
+    "wsl2-7900xtx-windows-10": (PERSON, "amd.windows", "10.0.19045"),
+    "wsl2-chinese": (OK, "wsl.current", "2.9.4"),
+    "wsl2-cpu-intel-igpu": (WORK, "engine.installed", "inv up --gpu cpu"),
+    "wsl2-crlf": (PERSON, "checkout.line_ends", "env/4090.env inv;"),
+    "wsl2-docker-socket-of-root": (WORK, "docker.answers", "belongs to root alone"),
+    "wsl2-german": (OK, "wsl.stays_up", "never"),
+    "wsl2-gtx-1080-ti": (PERSON, "nvidia.kernels", "inv up --gpu cpu"),
+    "wsl2-interop-off": (ADVICE, "wsl.interop", "enabled=true"),
+    "wsl2-kernel-too-old": (PERSON, "wsl.kernel", "wsl --update"),
+    "wsl2-memory-15-gib": (ADVICE, "wsl.memory", "15.3 of about 31 GiB"),
+    "wsl2-memory-8-gib-taken": (ADVICE, "wsl.memory", "memory=47GB"),
+    "wsl2-port-reserved": (PERSON, "wsl.port", "7951 to 8050"),
+    "wsl2-project-on-c": (PERSON, "checkout.linux_disk", "/mnt/c/llm/project"),
+    "wsl2-rancher-desktop": (PERSON, "nvidia.runtime", "inv setup.docker"),
+    "wsl2-rtx-2080-ti": (ADVICE, "nvidia.bfloat16", "DTYPE=float16"),
+    "wsl2-rtx-5090-wsl-2.6": (PERSON, "nvidia.wsl", "CUDA graphs crash below 2.7.0"),
+    "wsl2-rtx-5090-old-driver": (PERSON, "nvidia.driver", "572.16"),
+    "wsl2-rx-7600-xt": (PERSON, "amd.card", "gfx1102"),
+    "wsl2-tailscale-both": (ADVICE, "tailscale.one_side", "Leave it here: sudo"),
+    "wsl2-tailscale-inside": (ADVICE, "tailscale.packets", "1280"),
+    "wsl2-tailscale-stopped": (ADVICE, "tailscale.joined", "switched off"),
+    "wsl2-without-systemd": (WORK, "wsl.systemd", "inv setup.wsl"),
+    "wsl2-wslconfig-8gb": (ADVICE, "wsl.memory", "cannot read memory=8gb"),
 }  # fmt: skip
 UNASKED = (
-    # Machine, and a part of the names of lines that must not say ok: nobody could ask.
-    ("native-4090-no-driver", "in force"),
-    ("windows-11-ready", "on a Linux disk"),
-    ("wsl1", "systemd"),
-    ("wsl1", "NVIDIA"),
-    ("wsl2-4090-linux-driver", "NVIDIA"),
-    ("wsl2-7900xtx-windows-10", "ROCm"),
-    ("wsl2-docker-socket-of-root", "container"),
-    ("wsl2-interop-off", "reserved by Windows"),
-    ("wsl2-interop-off", "tailnet"),
-    ("wsl2-kernel-too-old", "NVIDIA"),
-    ("wsl2-without-systemd", "Docker Engine"),
+    # Machine, and how ids of lines begin that must not say ok: nobody could ask.
+    ("native-4090-no-driver", "docker.group_in_force"),
+    ("windows-11-ready", "checkout.linux_disk"),
+    ("wsl1", "wsl.systemd"),
+    ("wsl1", "nvidia."),
+    ("wsl2-4090-linux-driver", "nvidia."),
+    ("wsl2-7900xtx-windows-10", "rocm."),
+    ("wsl2-docker-socket-of-root", "nvidia.in_container"),
+    ("wsl2-interop-off", "wsl.port"),
+    ("wsl2-interop-off", "tailscale."),
+    ("wsl2-kernel-too-old", "nvidia."),
+    ("wsl2-without-systemd", "docker."),
 )
+
+ID = re.compile(r"[a-z]+\.[a-z0-9_]+(:\S+)?|refused")
 
 FORESEEN = (
     # Failures people had which a look at the machine could have foreseen.
@@ -245,19 +247,18 @@ def test_the_setup_commands_do_what_is_missing(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_doctor_names_what_this_machine_is_here_for(name: str) -> None:
-    state, part, below = DECISIVE[name]
-    lines = {one.name: one for one in findings_of(name) if part in one.name}
-    assert [one.state for one in lines.values()] == [state]
-    (line,) = lines.values()
+    state, id_, below = DECISIVE[name]
+    (line,) = [one for one in findings_of(name) if one.id == id_]
+    assert line.state == state
     assert below in f"{line.detail}\n{line.fix}"
 
 
 @pytest.mark.parametrize("name", HEALTHY)
 def test_on_a_healthy_machine_nobody_has_to_do_anything(name: str) -> None:
     # The model is not the machine's: nobody has fetched one yet.
-    said = [one for one in findings_of(name) if not one.name.startswith("the model ")]
+    said = [one for one in findings_of(name) if one.id != "model.present"]
     assert [
-        one for one in said if one.state in {PERSON, ADVICE} and "tailnet" not in one.name
+        one for one in said if one.state in {PERSON, ADVICE} and one.id != "tailscale.joined"
     ] == []
     assert all(one.fix.startswith("inv up --gpu ") for one in said if one.state == WORK)
 
@@ -298,9 +299,19 @@ def test_every_command_is_named_in_its_order(name: str, commands: list[str]) -> 
     assert checkup.commands(found, backend, seen) == commands
 
 
-@pytest.mark.parametrize(("name", "part"), UNASKED)
-def test_what_nobody_could_ask_is_not_called_fine(name: str, part: str) -> None:
-    assert [one.name for one in findings_of(name) if part in one.name and one.state == OK] == []
+@pytest.mark.parametrize(("name", "start"), UNASKED)
+def test_what_nobody_could_ask_is_not_called_fine(name: str, start: str) -> None:
+    said = findings_of(name)
+    assert [one.id for one in said if one.id.startswith(start) and one.state == OK] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_step_has_an_id_of_its_own(name: str) -> None:
+    _, seen, doctor = recorded.plan(machine(name), asked_with(name))
+    for steps in (doctor, *(steps for _, steps in recorded.setups(seen, asked_with(name)))):
+        ids = [step.id for step in steps]
+        assert sorted(set(ids)) == sorted(ids)
+        assert [one for one in ids if not ID.fullmatch(one)] == []
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -126,7 +126,7 @@ def test_a_duration_is_told_in_its_largest_unit(seconds: float, text: str) -> No
 
 
 def test_a_plan_at_work_tells_state_reason_phases_and_end(capsys: Captured) -> None:
-    step = Step("the server [x] answers", lambda _: "", phase="start")
+    step = Step("server.answers", "the server [x] answers", lambda _: "", phase="start")
     progress = report.Progress(live=True)
     progress.begin(step, "it runs with other values:\nA: 1 → 2")
     progress.progress("load", "reading")
@@ -243,7 +243,13 @@ def test_a_machine_is_described_by_what_is_known_of_it(
 
 
 def test_a_doctor_that_could_not_ask_does_not_say_that_all_is_ready(capsys: Captured) -> None:
-    late = Finding("the model is here", UNREAD, "no answer in 0.43 s", "Look again: inv doctor")
+    late = Finding(
+        "model.present",
+        "the model is here",
+        UNREAD,
+        "no answer in 0.43 s",
+        "Look again: inv doctor",
+    )
     report.checkup(backend(), Host(os=Os("linux", name="Debian")), [late], startable=True)
     said = capsys.readouterr().out
     assert "All is ready" not in said

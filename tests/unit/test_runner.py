@@ -103,7 +103,7 @@ def state(name: str, *actions: Action, fix: str = "", restart: str = "") -> Step
     def missing(host: Host) -> str:
         return "" if name in host.port_owner.split() else f"no {name}"
 
-    return Step(name, missing, actions, fix, restart=restart)
+    return Step(name, name, missing, actions, fix, restart=restart)
 
 
 def made(name: str) -> Step:
@@ -151,7 +151,7 @@ def test_what_only_a_person_can_do_ends_the_run_before_anything_after_it() -> No
 
 
 def test_a_step_may_name_its_own_failure() -> None:
-    step = Step("a model", lambda _: "absent", failure=ModelUnavailable)
+    step = Step("model.present", "a model", lambda _: "absent", failure=ModelUnavailable)
     with pytest.raises(ModelUnavailable, match="a model"):
         World().apply(step)
 

@@ -118,7 +118,9 @@ def test_an_unknown_backend_is_refused(capsys: Captured) -> None:
 def test_what_needs_a_person_is_told_before_what_could_not_be_asked(
     states: list[str], says: str
 ) -> None:
-    found = [Finding(f"line {i}", state, "why", "fix") for i, state in enumerate(states)]
+    found = [
+        Finding(f"line.{i}", f"line {i}", state, "why", "fix") for i, state in enumerate(states)
+    ]
     with pytest.raises(HostNotReady) as refused:
         doctor._refuse(found)
     assert (refused.value.what, refused.value.why, refused.value.fix) == (says, "why", "fix")

@@ -19,11 +19,17 @@ from lifecycle.steps.findings import ADVICE, OK, PERSON, UNREAD, WORK, Finding
 from lifecycle.steps.wsl_settings import MEMORY, STAYS_UP
 from tests.unit.given import Checkout, backend, host
 
-READY = Finding("the processor is good", OK, "")
-UP = Finding("it answers", WORK, "not running", "inv up --gpu cpu", "inv up --gpu cpu")
-DOCKER = Finding("Docker answers", WORK, "no docker", "inv setup.docker", "inv setup.docker")
-TAILNET = Finding("a tailnet", ADVICE, "none", "inv setup.tailscale", "inv setup.tailscale")
-DRIVER = Finding("the driver is new", PERSON, "driver 1", "Get driver 2.")
+READY = Finding("cpu.required", "the processor is good", OK, "")
+UP = Finding(
+    "server.answers", "it answers", WORK, "not running", "inv up --gpu cpu", "inv up --gpu cpu"
+)
+DOCKER = Finding(
+    "docker.answers", "Docker answers", WORK, "no docker", "inv setup.docker", "inv setup.docker"
+)
+TAILNET = Finding(
+    "tailscale.joined", "a tailnet", ADVICE, "none", "inv setup.tailscale", "inv setup.tailscale"
+)
+DRIVER = Finding("nvidia.driver", "the driver is new", PERSON, "driver 1", "Get driver 2.")
 
 
 class Runs:
@@ -198,28 +204,30 @@ def test_the_order_is_that_of_need_not_of_the_table(
     assert runs.made[-1] == "inv setup.docker"
 
 
-@pytest.mark.parametrize("name", [STAYS_UP, MEMORY])
+@pytest.mark.parametrize("id_", [STAYS_UP, MEMORY])
 def test_what_ends_a_server_under_wsl_is_set_up_although_it_is_only_better(
-    name: str, runs: Runs, monkeypatch: pytest.MonkeyPatch
+    id_: str, runs: Runs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    idle = Finding(name, ADVICE, "15 s after its last window", "inv setup.wsl", "inv setup.wsl")
+    idle = Finding(id_, "a state", ADVICE, "why", "inv setup.wsl", "inv setup.wsl")
     looks(monkeypatch, seen(UP, TAILNET))
     set_up(seen(idle, UP, TAILNET))
     assert runs.made == ["dry inv setup.wsl", "inv setup.wsl"]
 
 
 def test_where_windows_cannot_be_reached_a_person_is_told_before_the_server_ends() -> None:
-    by_hand = Finding(STAYS_UP, ADVICE, "it stops", "Put into .wslconfig: …")
+    by_hand = Finding(STAYS_UP, "it stays up", ADVICE, "it stops", "Put into .wslconfig: …")
     with pytest.raises(HostNotReady) as failure:
         set_up(seen(by_hand, UP))
     assert failure.value.fix.startswith("Put into .wslconfig")
     # A size of RAM that the person chose stays.
-    chosen = Finding(MEMORY, ADVICE, "memory=8GB is little", "Set memory=47GB")
+    chosen = Finding(MEMORY, "enough", ADVICE, "memory=8GB is little", "Set memory=47GB")
     assert set_up(seen(chosen, UP)).in_order == [chosen, UP]
 
 
 def test_what_could_not_be_asked_ends_it_with_the_same_again(runs: Runs) -> None:
-    late = Finding("Docker answers", UNREAD, "no answer in 0.25 s", "Look again: inv doctor")
+    late = Finding(
+        "docker.answers", "Docker answers", UNREAD, "no answer in 0.25 s", "Look again: inv doctor"
+    )
     with pytest.raises(HostNotReady, match="could not be asked") as failure:
         set_up(seen(late, UP))
     assert (failure.value.why, failure.value.fix) == ("no answer in 0.25 s", onboard.AGAIN)
@@ -227,7 +235,14 @@ def test_what_could_not_be_asked_ends_it_with_the_same_again(runs: Runs) -> None
 
 
 def test_a_dry_run_shows_every_command_and_runs_none(runs: Runs) -> None:
-    cuda = Finding("containers see the card", WORK, "no", "inv setup.cuda", "inv setup.cuda")
+    cuda = Finding(
+        "nvidia.in_container",
+        "containers see the card",
+        WORK,
+        "no",
+        "inv setup.cuda",
+        "inv setup.cuda",
+    )
     set_up(seen(DOCKER, cuda, UP), dry=True)
     assert runs.made == ["dry inv setup.docker", "dry inv setup.cuda"]
 

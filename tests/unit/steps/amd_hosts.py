@@ -71,6 +71,6 @@ def commands(on: Host, recipe: str = "") -> list[str]:
     return [" ".join(a.argv) for a in actions(plan) if isinstance(a, Command)]
 
 
-def state(on: Host, name: str) -> findings.Finding:
+def state(on: Host, id_: str) -> findings.Finding:
     found = findings.examine(amd.steps(on, PATHS), on)
-    return next(one for one in found if name in one.name)
+    return next(one for one in found if one.id == id_)

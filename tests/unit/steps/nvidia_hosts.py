@@ -45,8 +45,8 @@ def without(gpu: Gpu = RTX_4090, **changes: Any) -> dict[str, Any]:
     return {"gpus": (dataclasses.replace(gpu, **changes),)}
 
 
-def step(steps: list[Step], name: str) -> Step:
-    return next(one for one in steps if name in one.name)
+def step(steps: list[Step], id_: str) -> Step:
+    return next(one for one in steps if one.id == id_)
 
 
 def commands(on: Host, *, toolkit: bool = False) -> list[str]:

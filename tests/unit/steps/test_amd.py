@@ -56,11 +56,11 @@ def test_a_good_machine_lacks_nothing(on: Host) -> None:
 
 
 def test_what_was_never_tried_on_a_card_says_so() -> None:
-    found = state(wsl(), "AMD card")
+    found = state(wsl(), "amd.card")
     assert found.detail == (
         "AMD Radeon RX 7900 XTX (gfx1100); documented by AMD, not tried by us on a card"
     )
-    assert "reported by others, not tried by us" in state(wsl(), "ROCm is installed").name
+    assert "reported by others, not tried by us" in state(wsl(), "rocm.installed").name
 
 
 # --- the card ---
@@ -81,7 +81,7 @@ def test_what_was_never_tried_on_a_card_says_so() -> None:
     ids=["none", "processor", "unknown", "no kernels", "other vendor", "not for wsl"],
 )  # fmt: skip
 def test_a_card_vllm_cannot_use_is_named_with_the_reason(on: Host, why: str) -> None:
-    assert why in lacks(on)["there is an AMD card that vLLM runs on"]
+    assert why in lacks(on)["amd.card"]
 
 
 def test_a_card_of_no_table_is_not_supported() -> None:
@@ -95,51 +95,51 @@ def test_strix_halo_is_a_card_although_it_is_part_of_the_processor() -> None:
     found = dataclasses.replace(GOOD_WSL, agents=("gfx1151",))
     on = wsl(found, windows=dataclasses.replace(ELEVEN, adapters=(adapter,)))
     assert lacks(on) == {}
-    assert "gfx1151" in state(on, "AMD card").detail
+    assert "gfx1151" in state(on, "amd.card").detail
 
 
 def test_integrated_graphics_before_the_card_are_pointed_out_with_its_number() -> None:
     on = native(
         Amd((RYZEN, XTX), ("gfx1036", "gfx1100"), kfd=True, render=("renderD128", "renderD129"))
     )
-    found = state(on, "in the way")
+    found = state(on, "amd.alone")
     assert found.state == findings.ADVICE
     assert "DEVICES=1 " in found.fix
-    assert list(lacks(on)) == ["no other AMD graphics are in the way of the card"]
+    assert list(lacks(on)) == ["amd.alone"]
 
 
 def test_rocm_tells_of_integrated_graphics_where_windows_cannot_be_asked() -> None:
     found = dataclasses.replace(GOOD_WSL, gpus=(XTX,), agents=("gfx1036", "gfx1100"))
     on = wsl(found, windows=Windows())
-    assert "gfx1036 is part of the processor" in state(on, "in the way").detail
+    assert "gfx1036 is part of the processor" in state(on, "amd.alone").detail
 
 
 def test_windows_tells_of_integrated_graphics_too() -> None:
     both = (*ELEVEN.adapters, Adapter("AMD Radeon(TM) Graphics"))
     on = fresh(windows=dataclasses.replace(ELEVEN, adapters=both))
-    assert "AMD Radeon(TM) Graphics is part of the processor" in state(on, "in the way").detail
+    assert "AMD Radeon(TM) Graphics is part of the processor" in state(on, "amd.alone").detail
 
 
 # --- the way to it ---
 
 
 @pytest.mark.parametrize(
-    ("on", "step", "why"),
+    ("on", "id_", "why"),
     [
-        (native(Amd((XTX,))), "the kernel offers", "/dev/kfd is missing"),
-        (native(Amd((XTX,), kfd=True)), "the kernel offers", "no render node"),
-        (wsl(Amd()), "WSL2 passes", "/dev/dxg is missing"),
-        (wsl(Amd(), wsl=Wsl(generation=1)), "runs as WSL 2", "WSL 1 has no graphics card"),
-        (wsl(Amd(dxg=True)), "WSL2 passes", "libdxcore.so is missing"),
-        (wsl(windows=dataclasses.replace(ELEVEN, build="10.0.19045.5011")), "Windows is 11",
+        (native(Amd((XTX,))), "amd.kernel", "/dev/kfd is missing"),
+        (native(Amd((XTX,), kfd=True)), "amd.kernel", "no render node"),
+        (wsl(Amd()), "amd.wsl_bridge", "/dev/dxg is missing"),
+        (wsl(Amd(), wsl=Wsl(generation=1)), "wsl.generation", "WSL 1 has no graphics card"),
+        (wsl(Amd(dxg=True)), "amd.wsl_bridge", "libdxcore.so is missing"),
+        (wsl(windows=dataclasses.replace(ELEVEN, build="10.0.19045.5011")), "amd.windows",
          "Windows build 10.0.19045.5011"),
         (wsl(windows=dataclasses.replace(
             ELEVEN, adapters=(Adapter("AMD Radeon RX 7900 XTX", adrenalin="25.8.1"),))),
-         "AMD Software", "it is Adrenalin 25.8.1"),
+         "amd.adrenalin", "it is Adrenalin 25.8.1"),
     ],
 )  # fmt: skip
-def test_what_only_a_person_can_mend_is_theirs(on: Host, step: str, why: str) -> None:
-    found = state(on, step)
+def test_what_only_a_person_can_mend_is_theirs(on: Host, id_: str, why: str) -> None:
+    found = state(on, id_)
     assert (found.state, why in found.detail, bool(found.fix)) == (findings.PERSON, True, True)
 
 
@@ -148,7 +148,7 @@ def test_nothing_is_installed_for_a_card_that_is_not_there() -> None:
     off = wsl(Amd(dxg=True, dxcore=True), windows=Windows(problem="interop is off"))
     assert commands(off)
     on = dataclasses.replace(off, nvidia=Nvidia(gpus=(Gpu("NVIDIA GeForce RTX 4090"),)))
-    said = state(on, "there is an AMD card")
+    said = state(on, "amd.card")
     assert (said.state, "RTX 4090" in said.detail) == (findings.PERSON, True)
     assert "inv setup.cuda" in said.fix
     assert next(step for step in amd.setup(on, PATHS, "") if step.missing(on)).actions == ()
@@ -156,8 +156,8 @@ def test_nothing_is_installed_for_a_card_that_is_not_there() -> None:
 
 def test_what_stands_on_a_missing_state_is_not_told() -> None:
     ten = fresh(windows=dataclasses.replace(ELEVEN, build="10.0.19045.5011"))
-    assert list(lacks(ten)) == ["Windows is 11, the only one AMD supports WSL2 on"]
-    assert [name.partition(" (")[0] for name in lacks(fresh())] == ["ROCm is installed"]
+    assert list(lacks(ten)) == ["amd.windows"]
+    assert list(lacks(fresh())) == ["rocm.installed"]
 
 
 def test_the_floor_of_adrenalin_is_that_of_the_recipe() -> None:
@@ -169,16 +169,14 @@ def test_the_floor_of_adrenalin_is_that_of_the_recipe() -> None:
 
 def test_an_unreadable_look_blames_nothing() -> None:
     on = wsl(Amd(), unread={"amd": "no answer in 1.4 s"})
-    assert lacks(on) == {"AMD cards can be looked at": "no answer in 1.4 s"}
+    assert lacks(on) == {"amd.read": "no answer in 1.4 s"}
 
 
 def test_on_windows_itself_card_and_driver_are_judged() -> None:
     on = host(os=Os("win32"), windows=ELEVEN)
     assert lacks(on) == {}
     old = dataclasses.replace(ELEVEN, adapters=(Adapter("AMD Radeon RX 7900 XTX", "", "25.1.1"),))
-    assert list(lacks(host(os=Os("win32"), windows=old))) == [
-        "AMD Software in Windows is Adrenalin 26.2.2 or newer"
-    ]
+    assert list(lacks(host(os=Os("win32"), windows=old))) == ["amd.adrenalin"]
 
 
 # --- who may use it ---
@@ -214,7 +212,7 @@ def test_a_user_joins_the_groups_once_and_must_sign_in_again() -> None:
 )
 def test_a_card_that_rocm_does_not_list_is_explained(problem: str, why: str) -> None:
     on = wsl(dataclasses.replace(GOOD_WSL, agents=(), problem=problem))
-    found = state(on, "ROCm lists")
+    found = state(on, "rocm.lists_card")
     assert (found.state, why in found.detail, problem in found.detail) == (
         findings.PERSON, True, True,
     )  # fmt: skip
@@ -222,7 +220,7 @@ def test_a_card_that_rocm_does_not_list_is_explained(problem: str, why: str) -> 
 
 def test_only_integrated_graphics_listed_is_not_the_card() -> None:
     on = wsl(dataclasses.replace(GOOD_WSL, agents=("gfx1036",)))
-    assert "it lists gfx1036" in state(on, "ROCm lists").detail
+    assert "it lists gfx1036" in state(on, "rocm.lists_card").detail
 
 
 # --- the tables ---

@@ -21,7 +21,7 @@ table inet vllm_gateway {
 """
 SIDE = Tailnet("/usr/bin/tailscale", "1.102.4", "Running", "box.ts.net", address="100.64.0.1")
 READY = Firewall("/usr/sbin/nft", LISTED, interface=True)
-STATE = "only the tailnet and this machine reach port 8080"
+STATE = "bind.rule"
 
 
 def host(firewall: Firewall = READY, side: Tailnet = SIDE, **os: Any) -> Host:

@@ -19,7 +19,6 @@ from lifecycle.steps import (
     serve,
     serve_arguments,
 )
-from lifecycle.steps.cards import NAMED
 from tests.unit.given import PATHS, TOOLS, backend, host, missing
 from tests.unit.steps import amd_hosts, nvidia_hosts
 
@@ -83,11 +82,11 @@ def test_all_mean_the_first_card_of_devices(devices: str, card: Gpu) -> None:
 
 def test_a_card_too_old_is_refused_when_devices_name_it() -> None:
     on = machine(ADA, PASCAL)
-    assert "the image has kernels for the card" not in lacks(cuda(DEVICES="0"), on)
-    why = lacks(cuda(DEVICES="1"), on)["the image has kernels for the card"]
+    assert "nvidia.kernels" not in lacks(cuda(DEVICES="0"), on)
+    why = lacks(cuda(DEVICES="1"), on)["nvidia.kernels"]
     assert "GTX 1080 Ti has compute capability 6.1" in why
     shared = lacks(cuda(DEVICES="0,1", TENSOR_PARALLEL="2"), on)
-    assert "GTX 1080 Ti" in shared["the image has kernels for the card"]
+    assert "GTX 1080 Ti" in shared["nvidia.kernels"]
 
 
 def lacks(wanted: Backend, on: Host) -> dict[str, str]:
@@ -98,7 +97,7 @@ def lacks(wanted: Backend, on: Host) -> dict[str, str]:
 def test_steps_about_a_card_are_asked_of_each_new_look() -> None:
     on = machine(ADA, PASCAL)
     step = next(one for one in checkup.steps(cuda(DEVICES="0"), PATHS, on, TOOLS)
-                if one.name == "the image has kernels for the card")  # fmt: skip
+                if one.id == "nvidia.kernels")  # fmt: skip
     assert step.missing(on) == ""
     # A machine whose cards are marked already stays so, and no card of it is hidden.
     mine = cards.as_used(cuda(DEVICES="1"), on)
@@ -118,7 +117,7 @@ def test_free_memory_is_compared_with_what_the_server_wants(
     full = dataclasses.replace(ADA, total=24 * GIB, free=(24 - taken) * GIB)
     wanted = cuda(GPU_MEMORY_UTILIZATION=utilization)
     plan = checkup.steps(wanted, PATHS, machine(full), TOOLS)
-    why = missing(plan, machine(full)).get("the card's memory is free for a server", "")
+    why = missing(plan, machine(full)).get("nvidia.memory_free", "")
     assert (said in why) if said else not why
 
 
@@ -140,8 +139,8 @@ def test_unlike_cards_count_and_the_smallest_decides(gpus: tuple[Gpu, ...], smal
     assert found.shortage == ""
     (caution,) = [one for one in found.cautions if "the cards differ" in one]
     assert all(gpu.name in caution for gpu in gpus)
-    plan = {step.name: step for step in checkup.steps(wanted, PATHS, on, TOOLS)}
-    assert plan["the cards that share the model are alike"].advice
+    plan = {step.id: step for step in checkup.steps(wanted, PATHS, on, TOOLS)}
+    assert plan["cards.alike"].advice
 
 
 def test_of_cards_that_differ_by_name_alone_the_server_is_told_the_order() -> None:
@@ -215,7 +214,7 @@ def test_graphics_of_the_processor_out_of_devices_are_no_matter() -> None:
     on = amd_hosts.native(
         Amd((XTX, RYZEN), ("gfx1036", "gfx1100"), kfd=True, render=("renderD128",))
     )
-    name = "no other AMD graphics are in the way of the card"
+    name = "amd.alone"
     assert name in lacks(rocm(), on)
     assert name not in lacks(rocm(DEVICES="1"), on)
 
@@ -248,9 +247,9 @@ def test_a_number_that_no_card_has_is_refused_where_it_stands(
     assert f"0: {ADA.name}" in caught.value.why
     assert caught.value.exit_code == 2
     plan = checkup.steps(wanted, PATHS, on, TOOLS)
-    assert said in missing(plan, on)[NAMED]
+    assert said in missing(plan, on)["cards.named"]
     # Nothing is planned after it: no image, no model.
-    assert not [step.name for step in plan if "the image" in step.name and "is here" in step.name]
+    assert not [step.id for step in plan if "the image" in step.id and "is here" in step.id]
 
 
 def test_an_option_of_vllm_may_need_more_cards_than_devices_name() -> None:

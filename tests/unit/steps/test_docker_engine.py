@@ -56,7 +56,7 @@ def todo(host: Host, source: str = "") -> list[str]:
 def told(host: Host) -> dict[str, findings.Finding]:
     """The doctor's lines about what is not so."""
     found = findings.examine(docker_engine.steps(host, PATHS), host)
-    return {one.name: one for one in found if one.state != findings.OK}
+    return {one.id: one for one in found if one.state != findings.OK}
 
 
 def stops(host: Host, source: str = "") -> Step:
@@ -116,7 +116,7 @@ def test_where_the_packages_come_from(os: Os, source: str, engine: str) -> None:
 
 def test_the_vendors_repository_is_signed_and_comes_before_its_packages() -> None:
     host = machine(os=BOOKWORM)
-    (step,) = [one for one in setup(host) if one.name == "apt knows Docker's own repository"]
+    (step,) = [one for one in setup(host) if one.id == "docker.repository"]
     key, put, sources, last = step.actions
     assert isinstance(key, Download)
     assert key.url == "https://download.docker.com/linux/debian/gpg"
@@ -126,8 +126,8 @@ def test_the_vendors_repository_is_signed_and_comes_before_its_packages() -> Non
     assert "Suites: bookworm\n" in sources.text
     assert "Signed-By: /etc/apt/keyrings/docker.asc\n" in sources.text
     assert str(last).endswith(" /etc/apt/sources.list.d/docker.sources")
-    names = [one.name for one in setup(host)]
-    assert names.index(step.name) < names.index("Docker Engine and Compose v2 are installed")
+    names = [one.id for one in setup(host)]
+    assert names.index(step.id) < names.index("docker.installed")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_debian_12_has_no_compose_v2_of_its_own() -> None:
 )
 def test_where_we_know_no_packages_a_person_gets_the_page(os: Os) -> None:
     assert "https://docs.docker.com/engine/install/" in stops(machine(os=os)).fix
-    assert stops(machine(os=os)).name == "Docker Engine and Compose v2 are installed"
+    assert stops(machine(os=os)).id == "docker.installed"
     # What is installed there is started all the same.
     assert todo(machine(STOPPED, os))[0] == "sudo systemctl enable --now docker.service"
 
@@ -229,7 +229,7 @@ def test_under_wsl_a_new_login_is_a_shutdown() -> None:
 def test_who_was_put_into_it_already_is_only_told_to_log_in_anew() -> None:
     host = machine(CLOSED, replace(UBUNTU, listed=frozenset({"dev", "docker"})))
     step = stops(host)
-    assert (step.name, step.failure) == ("the group docker is in force here", RestartNeeded)
+    assert (step.id, step.failure) == ("docker.group_in_force", RestartNeeded)
     assert "Log out and in again" in step.fix
     assert todo(host) == []
 
@@ -300,17 +300,17 @@ def test_docker_desktop_that_answers_is_all_that_is_needed() -> None:
 def test_an_engine_beside_docker_desktop_is_installed_only_when_it_is_wished() -> None:
     assert any("docker.io" in one for one in todo(machine(DESKTOP, WSL), "distribution"))
     step = stops(machine(INTEGRATED, WSL), "distribution")
-    assert step.name == "Docker Desktop keeps out of this distribution"
+    assert step.id == "docker.desktop_off"
     assert "WSL integration" in step.fix
 
 
 def test_wsl_1_is_no_ground_for_docker() -> None:
     """failures.jsonl: docker-not-found-wsl1."""
     step = stops(machine(os=WSL, wsl=Wsl(generation=1)))
-    assert step.name == "this distribution runs as WSL 2"
+    assert step.id == "wsl.generation"
     assert "wsl --set-version" in step.fix
     (said,) = told(machine(os=WSL, wsl=Wsl(generation=1))).values()
-    assert (said.name, said.fix) == (step.name, step.fix)
+    assert (said.id, said.fix) == (step.id, step.fix)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +321,7 @@ def test_the_doctor_has_one_line_about_a_docker_that_does_not_answer(
     docker: Docker, os: Os
 ) -> None:
     host = machine(docker, os)
-    assert list(told(host)) == [docker_engine.answers(host).name]
+    assert list(told(host)) == [docker_engine.answers(host).id]
 
 
 def test_who_only_has_to_log_in_anew_is_not_sent_to_a_command_that_says_so() -> None:
@@ -336,7 +336,7 @@ def test_who_only_has_to_log_in_anew_is_not_sent_to_a_command_that_says_so() -> 
 def test_there_is_nothing_to_set_up_where_vllm_does_not_run(system: str) -> None:
     host = machine(os=Os(system))
     assert docker_engine.steps(host, PATHS) == []
-    assert stops(host).name == "the system is Linux or WSL2"
+    assert stops(host).id == "system.linux"
 
 
 def test_a_look_that_ran_out_of_time_is_not_taken_for_good() -> None:
@@ -412,7 +412,7 @@ def test_an_engine_that_did_not_answer_in_time_is_not_installed_anew() -> None:
     ):
         for plan in (docker_engine.steps(hung, PATHS), docker_engine.setup(hung, PATHS, "")):
             assert not [step for step in plan if step.actions]
-            assert missing(plan, hung) == {docker_engine.ANSWERS: late}
+            assert missing(plan, hung) == {docker_engine.ANSWERS_ID: late}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ SERVER = Wanted("http://127.0.0.1:8001", "inv up --gpu 4090", "4090")
 OURS = Exposed("linux", "", NAME, 443, "https", "/v1", "http://127.0.0.1:8080/v1")
 CARD = Exposed("linux", "4090", NAME, 8443, "https", "/v1", "http://127.0.0.1:8001/v1")
 READY = Serving(guard=401, clients=1, engines=ENGINES)
-ADD = "the tailnet reaches the gateway at https://box.tail1a2b3c.ts.net/v1"
+ADD = "expose.served"
 
 
 def host(side: Tailnet | None = None, **serving: Any) -> Host:
@@ -87,8 +87,8 @@ def test_a_second_one_gets_no_port_of_its_own_but_the_command_with_a_free_one(
 ) -> None:
     other = Mount(NAME, 8443, "https", "/", "http://127.0.0.1:3000")
     on = host(written=(OURS,), mounts=(*mounts, other))
-    steps = {one.name: one for one in expose.steps(on, PATHS, SERVER)}
-    step = steps["/v1 is free on port 443 of the tailnet"]
+    steps = {one.id: one for one in expose.steps(on, PATHS, SERVER)}
+    step = steps["expose.path_free"]
     assert step.missing(on).startswith("the gateway is exposed there")
     assert "inv expose --backend 4090 --port 10443" in step.fix
 
@@ -96,9 +96,7 @@ def test_a_second_one_gets_no_port_of_its_own_but_the_command_with_a_free_one(
 def test_the_same_on_another_port_is_told_what_to_type() -> None:
     on = host(written=(OURS, CARD), mounts=(OURS.mount, CARD.mount))
     for wanted in (replace(SERVER, port=9443), replace(SERVER, root="http://127.0.0.1:8005")):
-        step = next(
-            one for one in expose.steps(on, PATHS, wanted) if one.name.endswith("exposed once")
-        )
+        step = next(one for one in expose.steps(on, PATHS, wanted) if one.id == "expose.once")
         assert "8443" in step.missing(on)
         assert step.fix == "inv unexpose --backend 4090, then the same again."
         assert step.actions == ()
@@ -107,7 +105,7 @@ def test_the_same_on_another_port_is_told_what_to_type() -> None:
 def test_what_was_interrupted_is_taken_up_under_the_port_it_was_begun_with() -> None:
     """The note was written, Tailscale was not asked yet."""
     on = host(written=(OURS, CARD), mounts=(OURS.mount,))
-    assert list(left(on, SERVER)) == [f"the tailnet reaches backend 4090 at {CARD.mount.url}"]
+    assert list(left(on, SERVER)) == ["expose.served"]
     assert commands(on, SERVER) == [
         "/usr/bin/tailscale serve --bg --https=8443 --set-path=/v1 http://127.0.0.1:8001/v1"
     ]
@@ -132,7 +130,7 @@ def test_what_is_exposed_stays_as_it_is_when_the_tailnet_learns_https() -> None:
     assert left(host(written=(old,), mounts=(old.mount,))) == {}
     moved = left(host(written=(old,), mounts=(old.mount,)), replace(WANTED, port=8443))
     assert "inv unexpose" not in moved
-    assert moved["the gateway is exposed once"].startswith("the gateway is exposed already")
+    assert moved["expose.once"].startswith("the gateway is exposed already")
 
 
 def test_a_port_may_be_chosen() -> None:
@@ -142,23 +140,23 @@ def test_a_port_may_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("change", "name", "why"),
     [
-        ({"clients": 0}, "there is a key to the gateway", "nobody has a key"),
-        ({"guard": 0}, "the gateway lets nobody in without a key", "nothing answers"),
-        ({"guard": 200}, "the gateway lets nobody in without a key", "HTTP 200 without a key"),
-        ({"guard": 404}, "the gateway lets nobody in without a key", "must be 401"),
+        ({"clients": 0}, "expose.keyed", "nobody has a key"),
+        ({"guard": 0}, "expose.guarded", "nothing answers"),
+        ({"guard": 200}, "expose.guarded", "HTTP 200 without a key"),
+        ({"guard": 404}, "expose.guarded", "must be 401"),
         (
             {"problem": "no answer in 10 s"},
-            "it is known what the tailnet gets of this machine",
+            "expose.readable",
             "no answer in 10 s",
         ),
         (
             {"unreadable": "exposed.json cannot be read"},
-            "it is known what the tailnet gets of this machine",
+            "expose.readable",
             "exposed.json",
         ),
         (
             {"written": (replace(OURS, target="http://127.0.0.1:9080/v1"),)},
-            "the gateway is exposed once",
+            "expose.once",
             "to http://127.0.0.1:9080/v1",
         ),
     ],
@@ -168,9 +166,9 @@ def test_what_stands_in_the_way(change: dict[str, Any], name: str, why: str) -> 
 
 
 def test_of_a_server_its_own_key_counts() -> None:
-    assert "there is a key to backend 4090" not in left(host(clients=0), SERVER)
+    assert "expose.keyed" not in left(host(clients=0), SERVER)
     none = replace(SERVER, keyed=False)
-    assert "everybody" in left(host(clients=0), none)["there is a key to backend 4090"]
+    assert "everybody" in left(host(clients=0), none)["expose.keyed"]
 
 
 CLASHES = {
@@ -186,7 +184,7 @@ CLASHES = {
 
 @pytest.mark.parametrize("mount", CLASHES.values(), ids=CLASHES.keys())
 def test_what_is_somebodys_stays_his(mount: Mount) -> None:
-    assert left(host(mounts=(mount,)))["/v1 is free on port 443 of the tailnet"]
+    assert left(host(mounts=(mount,)))["expose.path_free"]
 
 
 @pytest.mark.parametrize(
@@ -207,7 +205,7 @@ def test_what_others_serve_beside_it_is_no_matter(mount: Mount) -> None:
 def test_where_a_funnel_is_on_nothing_is_added() -> None:
     """Tailscale would end the funnel, and who opens it again would share ours."""
     mount = Mount(NAME, 443, "https", "/x", "http://127.0.0.1:3000", public=True)
-    assert "whole internet" in left(host(mounts=(mount,)))["only the tailnet reaches it"]
+    assert "whole internet" in left(host(mounts=(mount,)))["expose.private"]
     elsewhere = replace(mount, port=8443)
     assert list(left(host(mounts=(elsewhere,)))) == [ADD]
     assert "8443" in expose.notes(host(mounts=(elsewhere,)), PATHS)[0]
@@ -215,7 +213,7 @@ def test_where_a_funnel_is_on_nothing_is_added() -> None:
 
 def test_who_may_not_change_it_is_told_how_he_may() -> None:
     on = host(replace(SIDE, operator="someone"))
-    step = next(one for one in expose.steps(on, PATHS, WANTED) if one.name.startswith("me may"))
+    step = next(one for one in expose.steps(on, PATHS, WANTED) if one.id == "tailscale.operator")
     assert "someone" in step.missing(on)
     assert (step.actions, step.fix) == ((), "sudo tailscale set --operator=me")
 
@@ -256,13 +254,11 @@ def test_held_inside_wsl_it_is_served_there_with_a_warning_about_large_packets()
 )
 def test_outside_a_tailnet_there_is_nothing_to_do_here(side: Tailnet, why: str) -> None:
     on = Host(os=LINUX, tailscale=Tailscale(linux=side), serving=READY)
-    assert why in left(on)["this machine is in a tailnet"]
+    assert why in left(on)["tailscale.joined"]
 
 
 def test_a_tailnet_without_names_cannot_serve() -> None:
-    assert (
-        "no names" in left(host(replace(SIDE, name="")))["this machine has a name in the tailnet"]
-    )
+    assert "no names" in left(host(replace(SIDE, name="")))["tailscale.named"]
 
 
 # --- The way back
@@ -272,7 +268,7 @@ def removed(on: Host, *some: Exposed) -> list[object]:
     """All of them, unless some are named."""
     plan = expose.removal(on, PATHS, some or on.serving.written)
     todo = missing(plan, on)
-    return [action for step in plan if step.name in todo for action in step.actions]
+    return [action for step in plan if step.id in todo for action in step.actions]
 
 
 def test_exactly_what_was_added_is_taken_back_the_note_last() -> None:
@@ -358,11 +354,13 @@ def test_no_plan_resets_or_funnels() -> None:
 
 def test_a_name_that_leads_nowhere_is_told_before_anything_is_served() -> None:
     side = replace(SIDE, operator="me", resolved=False, certificates=False, address="100.64.0.1")
-    why = left(host(side))["this machine has a name in the tailnet"]
+    why = left(host(side))["tailscale.named"]
     assert f"{NAME} leads nowhere: MagicDNS is off" in why
     assert "no HTTPS certificates" in why
     assert "100.64.0.1" in why
-    step = next(one for one in expose.steps(host(side), PATHS, WANTED) if "a name" in one.name)
+    step = next(
+        one for one in expose.steps(host(side), PATHS, WANTED) if one.id == "tailscale.named"
+    )
     assert step.actions == ()
     assert "https://login.tailscale.com/admin/dns" in step.fix
     assert "GATEWAY_BIND=tailnet" in step.fix

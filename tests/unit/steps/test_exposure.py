@@ -24,10 +24,10 @@ SIDE = Tailnet("/usr/bin/tailscale", "1.102.4", "Running", NAME, operator="me")
 OURS = Exposed("linux", "", NAME, 443, "https", "/v1", "http://127.0.0.1:8080/v1")
 CARD = Exposed("linux", "4090", NAME, 8443, "https", "/v1", "http://127.0.0.1:8001/v1")
 KNOWN = Serving(engines={8001: "backend 4090", 8081: "the gateway's figures"}, gateway=8080)
-KEPT = "what was exposed is served"
-WHOLE = "no server is open to the tailnet as a whole"
-PUBLIC = "no server and no gateway is open to the internet"
-INSIDE = "other machines reach no server by its own port"
+KEPT = "exposure.kept"
+WHOLE = "exposure.closed"
+PUBLIC = "exposure.private"
+INSIDE = "exposure.inside"
 
 
 def host(side: Tailnet = SIDE, **serving: Any) -> Host:
@@ -43,7 +43,7 @@ def said(on: Host) -> dict[str, str]:
 
 
 def fix(on: Host, name: str) -> str:
-    return next(step.fix for step in exposure.steps(on) if step.name == name)
+    return next(step.fix for step in exposure.steps(on) if step.id == name)
 
 
 def test_where_nothing_is_exposed_there_is_nothing_to_say() -> None:

@@ -156,12 +156,12 @@ def test_a_server_that_runs_as_wanted_is_not_judged_again() -> None:
     wanted = backend(MODEL="qwen3-8b")  # far too large for this machine
     on = host()
     on = dataclasses.replace(on, server=running(wanted, on))
-    names = [step.name for step in serve.prepare(wanted, PATHS, on, TOOLS)]
-    assert "qwen3-8b fits" not in names
+    names = [step.id for step in serve.prepare(wanted, PATHS, on, TOOLS)]
+    assert "model.fits" not in names
     off = dataclasses.replace(on, server=Server())
-    assert "qwen3-8b fits" in missing(serve.prepare(wanted, PATHS, off, TOOLS), off)
+    assert "model.fits" in missing(serve.prepare(wanted, PATHS, off, TOOLS), off)
     forced = serve.prepare(wanted, PATHS, off, TOOLS, force=True)
-    assert "qwen3-8b fits" not in [step.name for step in forced]
+    assert "model.fits" not in [step.id for step in forced]
 
 
 def test_what_stands_in_extra_arguments_counts() -> None:

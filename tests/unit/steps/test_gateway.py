@@ -108,7 +108,7 @@ def test_a_container_needs_an_engine_on_this_very_machine(docker: Docker, why: s
 
 def test_a_container_of_a_chosen_image_is_made_of_that() -> None:
     wanted = replace(CONTAINER, image="mirror.example/traefik:v3")
-    assert list(missing(wanted, good(wanted))) == ["the image mirror.example/traefik:v3 is here"]
+    assert list(missing(wanted, good(wanted))) == ["image.present"]
     assert gateway_docker.traefik(wanted, PATHS, good())[-1] == "mirror.example/traefik:v3"
 
 
@@ -173,10 +173,10 @@ def test_another_runtime_takes_a_new_start() -> None:
 
 
 def test_what_must_be_before_comes_after_the_files_and_before_the_start() -> None:
-    rule = Step("a rule", lambda _: "")
-    names = [one.name for one in steps.up(PLAIN, PATHS, good(), given.TOOLS, [rule])]
-    assert names.index("the gateway's files are written") < names.index("a rule")
-    assert names.index("a rule") + 1 == names.index("the gateway runs")
+    rule = Step("a.rule", "a.rule", lambda _: "")
+    names = [one.id for one in steps.up(PLAIN, PATHS, good(), given.TOOLS, [rule])]
+    assert names.index("gateway.files") < names.index("a.rule")
+    assert names.index("a.rule") + 1 == names.index("gateway.runs")
 
 
 @BOTH

@@ -176,5 +176,5 @@ def test_an_image_that_a_person_names_by_its_digest_is_known(shape: str) -> None
     assert docker.image_row(wanted, on) == CUDA_12
     assert serve_arguments.version(wanted, on) == CUDA_12.vllm
     old = machine(WSL, nvidia=dataclasses.replace(RTX_4090, driver="576.88", cuda="12.9"))
-    driver = next(one for one in nvidia.card(old, name) if "driver runs" in one.name)
+    driver = next(one for one in nvidia.card(old, name) if one.id == "nvidia.driver")
     assert driver.found(old) == "driver 576.88, needed: 575"

@@ -26,7 +26,7 @@ def test_on_a_good_machine_nothing_is_missing(on: Host) -> None:
     plan = [*nvidia.card(on), *nvidia.containers(on, PATHS)]
     assert missing((one for one in plan if not one.advice), on) == {}
     assert commands(on) == []
-    told = step(nvidia.card(on), "answers").found(on)
+    told = step(nvidia.card(on), "nvidia.answers").found(on)
     assert told == (
         "NVIDIA GeForce RTX 4090 24.0 GiB (23.0 free), compute capability 8.9; "
         "driver 580.95.05 runs CUDA up to 13.0"
@@ -38,13 +38,15 @@ def test_on_a_good_machine_nothing_is_missing(on: Host) -> None:
 
 def test_what_a_card_keeps_to_itself_is_not_called_full() -> None:
     on = linux({"gpus": (dataclasses.replace(RTX_4090, free=None),)})
-    assert "24.0 GiB (how much is free is not told)" in step(nvidia.card(on), "answers").found(on)
+    assert "24.0 GiB (how much is free is not told)" in step(
+        nvidia.card(on), "nvidia.answers"
+    ).found(on)
 
 
 def silent(on: Host) -> tuple[str, str]:
     """Why no card answers, and what to do; the rest cannot be judged then."""
     steps = nvidia.card(on)
-    assert steps[-1].name == "an NVIDIA card answers"
+    assert steps[-1].id == "nvidia.answers"
     assert nvidia.containers(on, PATHS) == []
     assert steps[-1].actions == ()
     return steps[-1].missing(on), steps[-1].fix
@@ -106,7 +108,7 @@ def test_an_old_kernel_of_wsl_is_the_cause_and_not_the_driver() -> None:
     # case wsl-kernel-too-old-no-nvidia-driver
     card = Windows(reached=True, adapters=(Adapter("NVIDIA GeForce RTX 4080", "32.0.15.8142"),))
     on = wsl(NOTHING, windows=card, wsl=Wsl(generation=2, kernel="5.10.16.3"))
-    assert list(missing(nvidia.card(on), on)) == ["the kernel of WSL is new enough"]
+    assert list(missing(nvidia.card(on), on)) == ["wsl.kernel"]
 
 
 def test_a_card_that_only_windows_sees() -> None:
@@ -133,7 +135,7 @@ def test_a_linux_driver_in_wsl_is_for_its_owner_to_remove(
     packages: list[str], files: tuple[str, ...], remove: str
 ) -> None:
     on = wsl({"linux_driver": files}, packages=dict.fromkeys(packages, "1"))
-    found = step(nvidia.card(on), "no Linux display driver")
+    found = step(nvidia.card(on), "nvidia.no_linux_driver")
     assert found.missing(on) == ", ".join(sorted(packages) or files)
     assert remove in found.fix
     assert found.actions == ()
@@ -167,7 +169,7 @@ def test_a_card_and_an_image_that_do_not_go_together(
     name: str, arch: str, image: str, told: str
 ) -> None:
     on = linux(without(name=name, arch=arch))
-    why = step(nvidia.card(on, image), "has kernels").missing(on)
+    why = step(nvidia.card(on, image), "nvidia.kernels").missing(on)
     assert told in why
     assert bool(why) is bool(told)
 
@@ -203,7 +205,7 @@ def test_a_driver_too_old_has_both_ways_out_as_far_as_there_are_two(
     # cases driver-cuda124-requirement, driver-cuda129-requirement-http500,
     # driver-804-forward-compat
     on = wsl({"driver": driver, "cuda": cuda})
-    found = step(nvidia.card(on, image), "driver runs")
+    found = step(nvidia.card(on, image), "nvidia.driver")
     assert f"driver {driver}" in found.missing(on)
     assert "needs driver 580 or newer" in found.missing(on)
     for way in ways:
@@ -227,25 +229,25 @@ def test_cuda_12_9_on_older_drivers_is_for_cards_of_work_only(
     name: str, driver: str, *, runs: bool
 ) -> None:
     on = linux(without(name=name) | {"driver": driver, "cuda": "12.2"})
-    found = step(nvidia.card(on, CUDA_12), "driver runs")
+    found = step(nvidia.card(on, CUDA_12), "nvidia.driver")
     assert (found.missing(on) == "") is runs
     assert not runs or "not tried by us" in found.found(on)
-    assert step(nvidia.card(on, PLAIN), "driver runs").missing(on)
+    assert step(nvidia.card(on, PLAIN), "nvidia.driver").missing(on)
 
 
 @pytest.mark.parametrize("image", ["", CUDA_12])
 def test_a_driver_that_stops_at_cuda_12_runs_the_other_build(image: str) -> None:
     on = wsl({"driver": "576.88", "cuda": "12.9"})
-    found = step(nvidia.card(on, image), "driver runs")
+    found = step(nvidia.card(on, image), "nvidia.driver")
     assert (found.missing(on), found.found(on)) == ("", "driver 576.88, needed: 575")
-    names = [one.name for one in nvidia.setup(on, PATHS, toolkit=False, image=image)]
-    assert "the driver runs the image's CUDA" in names
+    names = [one.id for one in nvidia.setup(on, PATHS, toolkit=False, image=image)]
+    assert "nvidia.driver" in names
 
 
 @pytest.mark.parametrize(("driver", "old"), [("575.64", True), ("580.00", False), ("", False)])
 def test_a_driver_that_hides_its_cuda_is_judged_by_its_number(driver: str, *, old: bool) -> None:
     on = linux({"driver": driver, "cuda": ""})
-    assert bool(step(nvidia.card(on, PLAIN), "driver runs").missing(on)) is old
+    assert bool(step(nvidia.card(on, PLAIN), "nvidia.driver").missing(on)) is old
 
 
 def test_windows_libraries_are_made_known_to_the_loader() -> None:
@@ -253,12 +255,12 @@ def test_windows_libraries_are_made_known_to_the_loader() -> None:
     on = wsl({"libcuda": ""})
     (command,) = commands(on)
     assert command.startswith("sudo sh -c 'echo /usr/lib/wsl/lib > /etc/ld.so.conf.d/")
-    assert step(nvidia.containers(on, PATHS), "libcuda").by == "inv setup.cuda"
+    assert step(nvidia.containers(on, PATHS), "nvidia.libcuda").by == "inv setup.cuda"
 
 
 def test_on_linux_a_missing_libcuda_is_only_advice() -> None:
     on = linux({"libcuda": ""})
-    found = step(nvidia.containers(on, PATHS), "libcuda")
+    found = step(nvidia.containers(on, PATHS), "nvidia.libcuda")
     assert (found.advice, found.actions) == (True, ())
     assert found.missing(on)
     assert commands(on) == []
@@ -266,25 +268,25 @@ def test_on_linux_a_missing_libcuda_is_only_advice() -> None:
 
 def test_the_table_is_quoted_with_its_mark_of_trust() -> None:
     on = linux()
-    assert "not tried by us" in step(nvidia.card(on), "in our table").found(on)
+    assert "not tried by us" in step(nvidia.card(on), "nvidia.known").found(on)
     unheard = linux(without(name="NVIDIA Something", arch="13.0"))
-    assert "inv doctor --record" in step(nvidia.card(unheard), "in our table").fix
-    assert step(nvidia.card(unheard), "in our table").missing(unheard)
+    assert "inv doctor --record" in step(nvidia.card(unheard), "nvidia.known").fix
+    assert step(nvidia.card(unheard), "nvidia.known").missing(unheard)
 
 
 def test_every_row_of_the_table_can_be_shown() -> None:
     for row in tables.cards.cards("nvidia"):
         name = f"NVIDIA {row.names[0]}" if row.names else "NVIDIA Graphics Device"
         on = linux(without(name=name, arch=row.arch))
-        assert nvidia.VERIFIED[row.verified] in step(nvidia.card(on), "in our table").found(on)
-        kernels = step(nvidia.card(on), "has kernels").missing(on)
+        assert nvidia.VERIFIED[row.verified] in step(nvidia.card(on), "nvidia.known").found(on)
+        kernels = step(nvidia.card(on), "nvidia.kernels").missing(on)
         assert bool(kernels) is (not row.images), row
 
 
 def test_turing_has_no_bfloat16() -> None:
     # cases cuda-bf16-cc75, cuda-fa2-turing
     on = linux(without(name="Tesla T4", arch="7.5"))
-    found = step(nvidia.card(on), "bfloat16")
+    found = step(nvidia.card(on), "nvidia.bfloat16")
     assert found.advice
     assert "7.5" in found.missing(on)
     assert "DTYPE=float16" in found.fix
@@ -292,13 +294,13 @@ def test_turing_has_no_bfloat16() -> None:
 
 def test_memory_held_by_the_desktop_is_told() -> None:
     on = linux(without(free=20 * GIB))
-    found = step(nvidia.card(on), "memory")
+    found = step(nvidia.card(on), "nvidia.memory_free")
     assert found.advice
     assert "4.0 of 24.0 GiB are taken" in found.missing(on)
     full = linux(without(free=0))
     assert "24.0 of 24.0 GiB are taken" in found.missing(full)
     unknown = linux(without(free=None))
-    assert step(nvidia.card(unknown), "memory").missing(unknown) == ""
+    assert step(nvidia.card(unknown), "nvidia.memory_free").missing(unknown) == ""
 
 
 # --- whatever the machine

@@ -81,12 +81,7 @@ def test_applied_once_there_is_nothing_left_to_do(toolkit: str) -> None:
 def test_a_toolkit_too_old_for_todays_windows_drivers_says_what_would_happen() -> None:
     # case wsl-driver555-named-symbol
     on = wsl({"toolkit": "1.14.3"})
-    assert (
-        "named symbol not found"
-        in missing(nvidia.containers(on, PATHS), on)[
-            "the NVIDIA Container Toolkit 1.14.4 or newer is installed"
-        ]
-    )
+    assert "named symbol not found" in missing(nvidia.containers(on, PATHS), on)["nvidia.toolkit"]
 
 
 @pytest.mark.parametrize(
@@ -135,14 +130,14 @@ def test_docker_desktop_brings_its_own() -> None:
 
 def test_a_rootless_engine_is_its_users_own() -> None:
     on = linux(docker=Docker("29.1.3", "2.40.0", address="unix:///run/user/1000/docker.sock"))
-    found = step(nvidia.containers(on, PATHS), "runtime")
+    found = step(nvidia.containers(on, PATHS), "nvidia.runtime")
     assert found.actions == ()
     assert "systemctl --user restart docker" in found.fix
 
 
 def test_where_there_is_no_apt_a_person_installs_the_toolkit() -> None:
     on = linux({"toolkit": ""}, os=dataclasses.replace(UBUNTU, apt=False))
-    found = step(nvidia.containers(on, PATHS), "Toolkit")
+    found = step(nvidia.containers(on, PATHS), "nvidia.toolkit")
     assert (found.actions, found.by) == ((), "")
     assert "install-guide" in found.fix
 
@@ -150,14 +145,14 @@ def test_where_there_is_no_apt_a_person_installs_the_toolkit() -> None:
 def test_podman_is_told_of_the_card() -> None:
     # case docker-podman-cdi-unresolvable
     on = linux(packages={"podman": "4.9.3"})
-    found = step(nvidia.containers(on, PATHS), "Podman")
+    found = step(nvidia.containers(on, PATHS), "nvidia.cdi")
     assert found.advice
     assert str(found.actions[0]) == "sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"
     described = linux({"cdi": ("/etc/cdi/nvidia.yaml",)}, packages={"podman": "4.9.3"})
     assert not any(
         "Podman" in name for name in missing(nvidia.containers(described, PATHS), described)
     )
-    assert not any("Podman" in one.name for one in nvidia.containers(linux(), PATHS))
+    assert not any(one.id == "nvidia.cdi" for one in nvidia.containers(linux(), PATHS))
 
 
 def test_an_engine_of_somebody_elses_is_not_started_again() -> None:
@@ -167,10 +162,10 @@ def test_an_engine_of_somebody_elses_is_not_started_again() -> None:
     assert commands(on) == ["docker run --rm --gpus all ubuntu:24.04 nvidia-smi --list-gpus",
                             f"write {PATHS.home}/nvidia-container.txt (mode 644)"]  # fmt: skip
     stop = next(one for one in nvidia.setup(on, PATHS, toolkit=False) if one.missing(on))
-    assert (stop.name, stop.actions) == ("Docker knows NVIDIA's runtime", ())
+    assert (stop.id, stop.actions) == ("nvidia.runtime", ())
     assert "Rancher Desktop" in stop.fix
     taught = wsl(docker=dataclasses.replace(engine, runtimes=frozenset({"nvidia"})))
-    assert step(nvidia.containers(taught, PATHS), "Docker knows").missing(taught) == ""
+    assert step(nvidia.containers(taught, PATHS), "nvidia.runtime").missing(taught) == ""
 
 
 def test_of_what_stands_on_each_other_the_first_is_told() -> None:
@@ -180,9 +175,7 @@ def test_of_what_stands_on_each_other_the_first_is_told() -> None:
     assert nvidia.containers(old, PATHS) == []
     linux_driver = wsl({"gpus": (), "problem": "GPU access blocked by the operating system"},
                        packages={"nvidia-driver-580": "580"})  # fmt: skip
-    assert list(missing(nvidia.card(linux_driver), linux_driver)) == [
-        "no Linux display driver hides the one of Windows"
-    ]
+    assert list(missing(nvidia.card(linux_driver), linux_driver)) == ["nvidia.no_linux_driver"]
 
 
 def test_an_engine_that_does_not_answer_comes_first() -> None:
@@ -238,13 +231,13 @@ def test_a_card_that_a_reload_of_systemd_takes_away_is_told(
 ) -> None:
     hooked = dataclasses.replace(BOTH, engine=engine, devices=frozenset())
     on = linux({"toolkit": toolkit}, docker=hooked)
-    found = step(nvidia.containers(on, PATHS), "systemd reloads")
+    found = step(nvidia.containers(on, PATHS), "nvidia.survives_reload")
     assert "daemon-reload" in found.missing(on)
     assert way in found.fix
     assert (found.advice, found.actions) == (True, ())
     fresh = linux(FRESH, docker=BOTH)
-    assert step(nvidia.containers(fresh, PATHS), "systemd reloads").missing(fresh) == ""
+    assert step(nvidia.containers(fresh, PATHS), "nvidia.survives_reload").missing(fresh) == ""
     plain = linux(
         {"toolkit": toolkit}, docker=hooked, os=dataclasses.replace(UBUNTU, systemd=False)
     )
-    assert step(nvidia.containers(plain, PATHS), "systemd reloads").missing(plain) == ""
+    assert step(nvidia.containers(plain, PATHS), "nvidia.survives_reload").missing(plain) == ""

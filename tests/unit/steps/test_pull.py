@@ -37,7 +37,7 @@ def test_there_is_room(machine: Host) -> None:
 
 
 def test_of_somebodys_own_image_no_size_is_known() -> None:
-    assert list(missing(pull.steps("mine:1"), on(1))) == ["the image mine:1 is here"]
+    assert list(missing(pull.steps("mine:1"), on(1))) == ["image.present"]
 
 
 def test_one_that_does_as_well_is_enough() -> None:

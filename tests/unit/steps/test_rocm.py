@@ -181,13 +181,13 @@ def test_a_distributions_own_rocm_on_native_linux_stays() -> None:
 )
 def test_librocdxg_is_there_found_and_of_the_right_pair(found: dict[str, Any], why: str) -> None:
     on = wsl(dataclasses.replace(GOOD_WSL, agents=(), problem="Segmentation fault", **found))
-    finding = state(on, "librocdxg")
+    finding = state(on, "rocm.rocdxg")
     assert (finding.state, why in finding.detail) == (findings.WORK, True)
 
 
 def test_a_pair_nobody_knows_is_for_a_person() -> None:
     on = wsl(dataclasses.replace(GOOD_WSL, rocm="11.0"))
-    finding = state(on, "librocdxg")
+    finding = state(on, "rocm.rocdxg")
     assert (finding.state, "releases" in finding.fix) == (findings.PERSON, True)
 
 
@@ -199,7 +199,7 @@ def test_a_release_without_packages_is_said_before_anything_starts(
     codename: str, on: Any, known: str
 ) -> None:
     machine = on(os=dataclasses.replace(WSL_OS, codename=codename))
-    assert state(machine, "packages for this distribution").state == known
+    assert state(machine, "rocm.packages").state == known
 
 
 def test_a_native_system_without_packages_is_only_advised() -> None:

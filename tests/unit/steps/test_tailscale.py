@@ -21,7 +21,7 @@ EXE = "/mnt/c/Program Files/Tailscale/tailscale.exe"
 JOINED = Tailnet("/usr/bin/tailscale", "1.102.4", "Running", "box.tail1.ts.net", operator="me")
 WINDOWS = Tailnet(EXE, "1.102.4", "Running", "pc.tail1.ts.net", certificates=True)
 INSTALL, SERVICE, JOIN = (
-    "Tailscale is installed", "Tailscale's service runs", "this machine is in a tailnet",
+    "tailscale.installed", "tailscale.service", "tailscale.joined",
 )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def setup(here: Host) -> list[Step]:
 
 
 def of(name: str, here: Host) -> Step:
-    return next(step for step in setup(here) if step.name == name)
+    return next(step for step in setup(here) if step.id == name)
 
 
 def typed(name: str, here: Host) -> list[str]:
@@ -43,7 +43,7 @@ def typed(name: str, here: Host) -> list[str]:
 
 def advised(here: Host) -> dict[str, tuple[str, str]]:
     found = examine(tailscale.steps(here, PATHS), here)
-    return {one.name: (one.state, one.fix) for one in found}
+    return {one.id: (one.state, one.fix) for one in found}
 
 
 # --- The doctor
@@ -87,13 +87,13 @@ def test_a_tailnet_that_is_joined_is_told_with_its_side() -> None:
     ],
 )  # fmt: skip
 def test_out_of_a_tailnet_the_next_step_is_named(here: Host, fix: str) -> None:
-    assert advised(here)["other machines can reach this one through a tailnet"] == (ADVICE, fix)
+    assert advised(here)["tailscale.joined"] == (ADVICE, fix)
 
 
 @pytest.mark.parametrize("windows", [Tailnet(), WINDOWS])
 def test_under_wsl_the_linux_side_is_the_worse_one(windows: Tailnet) -> None:
     here = on(WSL, linux=JOINED, windows=windows)
-    why = missing(tailscale.steps(here, PATHS), here)["under WSL, Windows alone holds the tailnet"]
+    why = missing(tailscale.steps(here, PATHS), here)["tailscale.one_side"]
     assert "tailscale#7346" in why
     assert ("both sides" in why) is windows.joined
 
@@ -105,7 +105,7 @@ def test_under_wsl_the_linux_side_is_the_worse_one(windows: Tailnet) -> None:
 )  # fmt: skip
 def test_the_trap_of_large_packets(outside: int, inside: int, lost: bool) -> None:  # noqa: FBT001
     here = on(WSL, linux=JOINED, mtu_outside=outside, mtu_tailscale=inside)
-    why = missing(tailscale.steps(here, PATHS), here).get("large packets get through the tailnet")
+    why = missing(tailscale.steps(here, PATHS), here).get("tailscale.packets")
     assert bool(why) is lost
     if why:
         assert "sudo ip link set dev eth0 mtu 1500" in why
@@ -113,9 +113,7 @@ def test_the_trap_of_large_packets(outside: int, inside: int, lost: bool) -> Non
 
 def test_setup_widens_the_packets() -> None:
     here = on(WSL, linux=JOINED, mtu_outside=1280, mtu_tailscale=1280)
-    assert typed("large packets get through the tailnet", here) == [
-        "sudo ip link set dev eth0 mtu 1500"
-    ]
+    assert typed("tailscale.packets", here) == ["sudo ip link set dev eth0 mtu 1500"]
     wide = on(WSL, linux=JOINED, mtu_outside=1500, mtu_tailscale=1280)
     assert missing(setup(here), wide) == {}
 
@@ -208,14 +206,12 @@ def test_what_waits_for_approval_waits_for_a_person() -> None:
 
 def test_serving_is_allowed_without_root_afterwards() -> None:
     here = on(linux=dataclasses.replace(JOINED, operator=""))
-    assert typed("me may change what the tailnet serves", here) == [
-        "sudo tailscale set --operator=me"
-    ]
+    assert typed("tailscale.operator", here) == ["sudo tailscale set --operator=me"]
 
 
 def test_the_right_is_not_taken_from_somebody_else() -> None:
     step = of(
-        "me may change what the tailnet serves",
+        "tailscale.operator",
         on(linux=dataclasses.replace(JOINED, operator="she")),
     )
     assert step.actions == ()
@@ -240,18 +236,18 @@ def test_under_wsl_a_person_installs_it_on_windows_and_is_told_why() -> None:
 
 def test_a_service_that_does_not_answer_on_windows_is_started_by_a_person() -> None:
     here = on(WSL, windows=Tailnet(EXE, problem="is the Tailscale service running?"))
-    step = of("Tailscale's service runs on Windows", here)
+    step = of("tailscale.windows_service", here)
     assert step.actions == ()
     assert "is the Tailscale service running?" in step.missing(here)
 
 
 def test_a_person_logs_in_on_windows_from_here() -> None:
     (login,) = of(
-        "Windows is in a tailnet", on(WSL, windows=Tailnet(EXE, state="NeedsLogin"))
+        "tailscale.windows_joined", on(WSL, windows=Tailnet(EXE, state="NeedsLogin"))
     ).actions
     # Without --unattended Windows leaves the tailnet at every log-out (tailscale#3186).
     assert login == Command((EXE, "up", "--unattended", "--timeout=10m"), attached=True)
-    plan = of("Windows is in a tailnet", on(WSL, windows=Tailnet(EXE, state="Stopped")))
+    plan = of("tailscale.windows_joined", on(WSL, windows=Tailnet(EXE, state="Stopped")))
     assert [action.argv[1:] for action in plan.actions if isinstance(action, Command)] == [
         ("up",),
         ("set", "--unattended"),
@@ -260,7 +256,7 @@ def test_a_person_logs_in_on_windows_from_here() -> None:
 
 def test_windows_gets_the_key_in_a_file_that_is_taken_away() -> None:
     here = on(WSL, windows=Tailnet(EXE, state="NeedsLogin"), key=True)
-    (login,) = of("Windows is in a tailnet", here).actions
+    (login,) = of("tailscale.windows_joined", here).actions
     assert isinstance(login, Command)
     assert login.argv[-1] == EXE
     script = login.argv[2]

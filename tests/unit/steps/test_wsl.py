@@ -57,7 +57,7 @@ def outside(**changes: Any) -> Host:
 def found(host: Host) -> dict[str, findings.Finding]:
     """The doctor's lines that are not ok."""
     lines = findings.examine(wsl.steps(host, PATHS), host)
-    return {one.name: one for one in lines if one.state != findings.OK}
+    return {one.id: one for one in lines if one.state != findings.OK}
 
 
 def done(step: Step) -> list[str]:
@@ -83,32 +83,32 @@ def test_plain_linux_is_not_asked_about_wsl() -> None:
 
 
 def test_wsl_1_needs_a_person_who_types_one_command() -> None:
-    said = found(inside(generation=1))["this distribution runs as WSL 2"]
+    said = found(inside(generation=1))["wsl.generation"]
     assert said.state == findings.PERSON
     assert f"wsl --set-version {UBUNTU} 2" in said.fix
 
 
 def test_an_old_kernel_is_known_before_cuda_finds_no_driver() -> None:
-    said = found(inside(kernel="5.10.16.3"))["the kernel of WSL is new enough"]
+    said = found(inside(kernel="5.10.16.3"))["wsl.kernel"]
     assert said.detail == "5.10.16.3 is older than 5.10.43.3: CUDA in WSL needs it"
     assert "wsl --update" in said.fix
     own = inside(kernel="5.10.16.3", **configured(f"{CONFIG}kernel=C:\\\\k\n"))
-    assert "Take kernel= out" in found(own)["the kernel of WSL is new enough"].fix
+    assert "Take kernel= out" in found(own)["wsl.kernel"].fix
 
 
 def test_the_kernel_of_wsl_1_is_not_what_is_wrong_with_it() -> None:
-    assert set(found(inside(generation=1, kernel="4.4.0"))) == {"this distribution runs as WSL 2"}
+    assert set(found(inside(generation=1, kernel="4.4.0"))) == {"wsl.generation"}
 
 
 def test_a_server_that_would_stop_with_its_window_is_foreseen() -> None:
-    said = found(inside(**configured(None)))["the distribution stays up without a window"]
+    said = found(inside(**configured(None)))["wsl.stays_up"]
     assert (said.state, said.fix) == (findings.ADVICE, "inv setup.wsl")
     assert "general.instanceIdleTimeout is 15000 (WSL's default)" in said.detail
 
 
 def test_interop_that_is_off_is_advice_with_its_own_way_out() -> None:
     off = inside(windows=Windows(problem="off"), conf={"interop.enabled": "false"})
-    said = found(off)["Windows' programs can be started from here"]
+    said = found(off)["wsl.interop"]
     assert said.state == findings.ADVICE
     assert "enabled=true below [interop]" in said.fix
 
@@ -125,9 +125,7 @@ def test_interop_that_is_off_is_advice_with_its_own_way_out() -> None:
 )
 def test_networks_that_nobody_reaches(text: str, networking: str, why: str) -> None:
     host = inside(networking=networking, **configured(CONFIG + text))
-    assert why in missing(wsl.steps(host, PATHS), host).get(
-        "Windows reaches the servers in WSL", ""
-    )
+    assert why in missing(wsl.steps(host, PATHS), host).get("wsl.reaches_servers", "")
     assert bool(why) is bool(missing(wsl.steps(host, PATHS), host))
 
 
@@ -150,13 +148,13 @@ def test_too_little_ram_is_said_in_numbers(config: str, vm: float, windows: int,
         windows=windows_of("/mnt/c/Users/user", int(windows * GIB)),
         **configured(f"{CONFIG.replace('memory=48GB', '')}{config}\n"),
     )
-    said = found(host).get("WSL may use enough of the RAM")
+    said = found(host).get("wsl.memory")
     assert (why in said.detail) if said and why else (bool(why) is bool(said))
 
 
 def test_what_a_person_chose_is_left_to_that_person() -> None:
     host = inside(memory=Memory(7 * GIB), **configured(CONFIG.replace("48", "8")))
-    said = found(host)["WSL may use enough of the RAM"]
+    said = found(host)["wsl.memory"]
     assert said.by == ""
     assert "Set memory=48GB" in said.fix
     assert missing(wsl.setup(host, PATHS, ""), host) == {}
@@ -178,12 +176,12 @@ def test_virtualization_that_is_off_needs_a_person() -> None:
         problem="virtualization is off (0x80370102)", mend="Turn it on", distributions=()
     )
     step = first(host)
-    assert (step.name, step.actions, step.fix) == ("WSL works", (), "Turn it on")
+    assert (step.id, step.actions, step.fix) == ("wsl.works", (), "Turn it on")
 
 
 def test_an_old_windows_and_an_old_wsl_come_first() -> None:
     old = dataclasses.replace(outside().windows, build="10.0.18363.1")
-    assert first(outside(windows=old)).name == "Windows is new enough"
+    assert first(outside(windows=old)).id == "wsl.windows"
     assert done(first(outside(version="2.4.13"))) == ["wsl.exe --update"]
 
 
@@ -191,7 +189,7 @@ def test_a_wsl_1_distribution_becomes_the_default_wsl_2() -> None:
     host = outside(
         distributions=(Distribution("Debian", 2, default=True), Distribution(UBUNTU, 1, user=1000))
     )
-    plan = {step.name: step for step in wsl.setup(host, PATHS, "") if step.missing(host)}
+    plan = {step.id: step for step in wsl.setup(host, PATHS, "") if step.missing(host)}
     assert [command for step in plan.values() for command in done(step)] == [
         f"wsl.exe --set-version {UBUNTU} 2",
         f"wsl.exe --set-default {UBUNTU}",
@@ -268,7 +266,7 @@ def test_systemd_from_windows_goes_through_root_inside() -> None:
 
 def test_systemd_that_is_asked_for_and_does_not_run_needs_a_restart() -> None:
     step = first(inside(os=Os("linux", wsl=True)))
-    assert (step.name, step.failure) == ("systemd runs", RestartNeeded)
+    assert (step.id, step.failure) == ("wsl.systemd", RestartNeeded)
     assert "wsl --shutdown" in step.fix
 
 
@@ -284,7 +282,7 @@ def test_from_inside_nothing_is_done_that_would_end_the_inside() -> None:
 def test_without_interop_the_file_is_left_to_a_person_after_all_else() -> None:
     host = inside(windows=Windows(problem="off"), distributions=(), **configured(None))
     step = wsl.setup(host, PATHS, "")[-1]
-    assert (step.name, step.actions) == ("WSL's settings suit a server", ())
+    assert (step.id, step.actions) == ("wsl.settings", ())
     assert "[general] instanceIdleTimeout=-1, [wsl2] vmIdleTimeout=-1" in step.fix
     assert step.missing(host)
 
