@@ -67,6 +67,12 @@ class Backend:
         return self.get("MODEL")
 
     @property
+    def model_file(self) -> str:
+        """Where to set keys that go with the model: `inv switch` keeps those of its own."""
+        local = f"{LOCAL}/{self.name}.env"
+        return local if self.settings["MODEL"].source.startswith(local) else f"env/{self.name}.env"
+
+    @property
     def served_name(self) -> str:
         """The model name clients use."""
         last = self.model.rstrip("/").rsplit("/", 1)[-1]

@@ -17,6 +17,10 @@ WORTH = 1.05
 """So much faster must a later row be than the leanest: less is chance, and it costs more."""
 
 
+OTHER_TYPE = {"float32": "bfloat16", "bfloat16": "float32", "auto": "float32", "": "float32"}
+"""What is tried beside `DTYPE`: which is faster depends on the processor."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """One row, measured: seconds until it answered, tokens a second at 8 streams."""
@@ -24,6 +28,7 @@ class Trial:
     name: str
     seconds: float
     speed: float
+    dtype: str = ""
 
 
 @command(help={"gpu": "which CPU backend"})
@@ -43,10 +48,13 @@ def tune(context: Context, gpu: str = "cpu") -> None:
             fix="Name a CPU backend: inv tune --gpu cpu",
         )
     start.refuse_strangers(backend, facts.server.look(backend, where))
+    dtype = _other_type(backend)
     names = [row.name for row in tables.serving.cpu_settings()]
     if shell.dry:
         for name in names:
             shell.say(f"restart {backend.name} with {steps.KEY}={name}, and measure it")
+        if dtype:
+            shell.say(f"the same with the fastest of them and DTYPE={dtype}")
         shell.say(f"write the fastest into {where.secrets}")
         return
     here = Here(shell)
@@ -55,12 +63,19 @@ def tune(context: Context, gpu: str = "cpu") -> None:
         start.refuse_strangers(backend, facts.server.look(backend, where))
         trials = [_try(backend, name, where, here) for name in names]
         choice = fastest(trials)
-        report.trials(trials, choice)
+        other = _try_type(backend, choice, dtype, where, here) if dtype else []
+        report.trials([*trials, *other], choice)
         text = where.secrets.read_bytes().decode() if where.secrets.exists() else ""
         shell.write(steps.keep(where, text, choice.name))
-        if choice is not trials[-1]:
+        if dtype or choice is not trials[-1]:
             _start(choose.load(backend.name), where, here)
     report.note(f"{steps.KEY}={choice.name} is in .env")
+    for trial in other:
+        if trial.speed > choice.speed * WORTH:
+            report.note(
+                f"DTYPE={trial.dtype} is {trial.speed / choice.speed:.1f} times as fast: put it "
+                f"into {backend.model_file}"
+            )
 
 
 def fastest(trials: list[Trial]) -> Trial:
@@ -69,15 +84,36 @@ def fastest(trials: list[Trial]) -> Trial:
     return next(trial for trial in trials if trial.speed * WORTH >= best.speed)
 
 
-def _try(backend: "Backend", name: str, where: "Paths", here: "Here") -> Trial:
+def _other_type(backend: "Backend") -> str:
+    """The type to measure beside the backend's own; "" for none."""
+    return "" if backend.get("QUANTIZATION") else OTHER_TYPE.get(backend.get("DTYPE"), "")
+
+
+def _try_type(
+    backend: "Backend", choice: Trial, dtype: str, where: "Paths", here: "Here"
+) -> list[Trial]:
+    """The fastest row once more, in the other type; nothing where that cannot be started."""
+    from lifecycle import report
+    from lifecycle.errors import LifecycleError
+
+    try:
+        return [_try(backend, choice.name, where, here, dtype)]
+    except LifecycleError as error:
+        report.note(f"DTYPE={dtype} was not measured: {error.what}")
+        return []
+
+
+def _try(backend: "Backend", name: str, where: "Paths", here: "Here", dtype: str = "") -> Trial:
     from lifecycle.runtimes import load
     from lifecycle.steps import tune as steps
 
     candidate = backend.with_setting(steps.KEY, name, "inv tune")
+    if dtype:
+        candidate = candidate.with_setting("DTYPE", dtype, "inv tune")
     begun = time.monotonic()
     candidate = _start(candidate, where, here)
     seconds = time.monotonic() - begun
-    return Trial(name, seconds, load.tokens_per_second(candidate))
+    return Trial(name, seconds, load.tokens_per_second(candidate), dtype)
 
 
 def _start(backend: "Backend", where: "Paths", here: "Here") -> "Backend":

@@ -16,6 +16,10 @@ class Trial(Protocol):
         """As `CPU_SETTINGS` takes it."""
 
     @property
+    def dtype(self) -> str:
+        """`DTYPE` where that differs; "" else."""
+
+    @property
     def seconds(self) -> float:
         """Until it answered."""
 
@@ -31,10 +35,10 @@ def trials(measured: Iterable[Trial], choice: Trial) -> None:
         table.add_column(name)
     for trial in measured:
         table.add_row(
-            trial.name,
+            f"{trial.name}, DTYPE={trial.dtype}" if trial.dtype else trial.name,
             f"{trial.seconds:.0f} s",
             f"{trial.speed:.0f} tokens/s",
             f"{trial.speed / choice.speed:.2f}",
-            "chosen" if trial.name == choice.name else "",
+            "chosen" if trial is choice else "",
         )
     out.print(table)

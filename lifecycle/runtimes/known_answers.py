@@ -2,6 +2,7 @@
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from lifecycle.errors import ServerUnhealthy
 from lifecycle.host import Answers, Sanity
 from lifecycle.step import CheckAnswers, WriteFile
 from lifecycle.tables import known_answers
+from lifecycle.tables.known_answers import Passage
 from lifecycle.verification.judgement import judge
 from lifecycle.verification.observation import Observation, TokenScore
 
@@ -50,6 +52,24 @@ def read(folder: Path, since: float) -> Answers:
 
 def _observe(action: CheckAnswers) -> Observation:
     passage = known_answers.passage()
+    # At once: a server computes both in the time of the longer.
+    with ThreadPoolExecutor(max_workers=2) as both:
+        written = both.submit(_written, action, passage)
+        asked = both.submit(_chat, action, passage)
+    (scored, refusal), chat = written.result(), asked.result()
+    _refuse_silence(action, scored, chat)
+    choice = _first_choice(scored.body)
+    return Observation(
+        scores=_scores(choice.get("prompt_logprobs")),
+        refusal=refusal,
+        continuation=str(choice.get("text") or ""),
+        chat=None if chat.refusal else _answer(_first_choice(chat.body)),
+        chat_refusal=chat.refusal,
+    )
+
+
+def _written(action: CheckAnswers, passage: Passage) -> tuple[http.Reply, str]:
+    """The passage scored and continued, and why it was not scored; "" when it was."""
     body = {
         "model": action.model, "prompt": passage.prompt, "max_tokens": passage.tokens,
         "temperature": 0, "prompt_logprobs": 1,
@@ -61,22 +81,13 @@ def _observe(action: CheckAnswers) -> Observation:
         del body["prompt_logprobs"]
         plain = http.post(action.url, "/v1/completions", body, action.key, LIMIT)
         scored = plain if plain.body else scored
-    choice = _first_choice(scored.body)
-    chat = _chat(action, passage.question, passage.tokens)
-    _refuse_silence(action, scored, chat)
-    return Observation(
-        scores=_scores(choice.get("prompt_logprobs")),
-        refusal=refusal,
-        continuation=str(choice.get("text") or ""),
-        chat=None if chat.refusal else _answer(_first_choice(chat.body)),
-        chat_refusal=chat.refusal,
-    )
+    return scored, refusal
 
 
-def _chat(action: CheckAnswers, question: str, tokens: int) -> http.Reply:
+def _chat(action: CheckAnswers, passage: Passage) -> http.Reply:
     body = {
-        "model": action.model, "messages": [{"role": "user", "content": question}],
-        "max_tokens": tokens, "temperature": 0,
+        "model": action.model, "messages": [{"role": "user", "content": passage.question}],
+        "max_tokens": passage.tokens, "temperature": 0,
     }  # fmt: skip
     return http.post(action.url, "/v1/chat/completions", body, action.key, LIMIT)
 

@@ -28,6 +28,7 @@ def steps(backend: Backend) -> list[Step]:
             advice=True,
             found=lambda host: ", ".join(_support(host).recommended),
         ),
+        _bfloat16(backend),
         Step(
             id="cpu.memory",
             name="there is RAM for the model and its cache",
@@ -38,6 +39,26 @@ def steps(backend: Backend) -> list[Step]:
             ),
         ),
     ]
+
+
+def _bfloat16(backend: Backend) -> Step:
+    def missing(host: Host) -> str:
+        known = fit.model(backend, host)
+        dtype = backend.get("DTYPE") or "auto"
+        computed = known.architecture.dtype if known and dtype == "auto" else dtype
+        native = set(_support(host).bfloat16)
+        if computed != "bfloat16" or not host.cpu.flags or native & host.cpu.flags:
+            return ""
+        return f"DTYPE={dtype} computes in bfloat16, which this processor emulates: it is slow"
+
+    return Step(
+        id="cpu.bfloat16",
+        name="the processor computes the model's type itself",
+        missing=missing,
+        fix=f"If the RAM holds twice the weights, put DTYPE=float32 into {backend.model_file}. "
+        f"inv tune --gpu {backend.name} measures both.",
+        advice=True,
+    )
 
 
 def beside_gpu() -> Step:

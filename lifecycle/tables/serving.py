@@ -95,13 +95,15 @@ class Image:
 
 @dataclass(frozen=True)
 class CpuSupport:
-    """Instruction sets that vLLM needs on the CPU, those that make it fast, and those that the
-    images for graphics cards need of the processor beside the card.
+    """Instruction sets that vLLM needs on the CPU, those that make it fast, those of which one
+    computes bfloat16, and those that the images for graphics cards need of the processor beside
+    the card.
     """
 
     machine: str
     required: list[str]
     recommended: list[str]
+    bfloat16: list[str]
     beside_gpu: list[str]
 
 

@@ -73,6 +73,7 @@ def test_bfloat16_is_right_with(isa: str, server: Checkout) -> None:
     if kernels.flag not in cpu.look(Here(Shell())).flags:
         pytest.skip(f"this processor does not have {kernels.flag}")
     limit_to(kernels, server)
+    server.env["DTYPE"] = "bfloat16"
     assert_right(server)
 
 

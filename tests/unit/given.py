@@ -79,7 +79,7 @@ def host(cores: int = 2, **changes: Any) -> Host:
     """A machine on which all is prepared and nothing runs yet."""
     good = Host(
         os=Os("linux", "x86_64", "Linux", user="1000:1000"),
-        cpu=Cpu("a processor", tuple(range(cores)), frozenset({"avx2", "avx512f"})),
+        cpu=Cpu("a processor", tuple(range(cores)), frozenset({"avx2", "avx512f", "avx512_bf16"})),
         memory=Memory(16 * GIB, 12 * GIB),
         disks={
             "home": Disk(PATHS.home, 100 * GIB, writable=True),

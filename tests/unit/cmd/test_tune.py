@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 from invoke import Context
 
+from lifecycle.backend import Backend
 from lifecycle.cmd import tune
 from lifecycle.cmd.tune import Trial, fastest
 from lifecycle.errors import HostNotReady
@@ -18,11 +19,14 @@ Captured = pytest.CaptureFixture[str]
 
 @pytest.fixture
 def speeds(world: World, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """Tokens a second by CPU_SETTINGS."""
+    """Tokens a second by CPU_SETTINGS, and by DTYPE where that is there."""
     known = {"lean": 100.0, "spread": 200.0}
-    monkeypatch.setattr(
-        load, "tokens_per_second", lambda _: known[world.server.launch.settings["CPU_SETTINGS"]]
-    )
+
+    def measured(_: Backend) -> float:
+        settings = world.server.launch.settings
+        return known.get(settings["DTYPE"]) or known[settings["CPU_SETTINGS"]]
+
+    monkeypatch.setattr(load, "tokens_per_second", measured)
     return known
 
 
@@ -48,6 +52,19 @@ def test_again_the_line_is_replaced(world: World, speeds: dict[str, float]) -> N
     assert text.count("CPU_SETTINGS") == 1
     assert "CPU_SETTINGS=lean" in text
     assert world.checkout.paths.secrets.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("speed", "told"), [(400.0, True), (205.0, False)])
+def test_a_type_that_is_faster_is_told_and_not_kept(
+    world: World, speeds: dict[str, float], capsys: Captured, speed: float, *, told: bool
+) -> None:
+    speeds["float32"] = speed
+    tune.tune(Context())
+    shown = capsys.readouterr()
+    assert "spread, DTYPE=float32" in shown.out
+    said = "DTYPE=float32 is 2.0 times as fast: put it into env/cpu.env"
+    assert (said in shown.err) == told
+    assert world.server.launch.settings["DTYPE"] == "auto"
 
 
 @pytest.mark.parametrize(("lean", "spread", "name"), [

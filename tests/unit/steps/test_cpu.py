@@ -88,11 +88,32 @@ def test_a_model_that_is_not_here_has_no_size() -> None:
 
 
 def test_a_slow_processor_is_advice_and_stops_nothing() -> None:
-    _, fast, _ = cpu.steps(backend())
+    _, fast, *_ = cpu.steps(backend())
     slow = host(cpu=Cpu("old", (0,), frozenset({"avx2"})))
     assert fast.advice
     assert fast.missing(slow) == "the processor lacks avx512f"
     assert fast.missing(host()) == ""
+
+
+@pytest.mark.parametrize(
+    ("dtype", "flag", "slow"),
+    [
+        ("bfloat16", "avx512f", True),
+        ("auto", "avx512f", True),  # the model's own type
+        ("float32", "avx512f", False),
+        ("bfloat16", "avx512_bf16", False),
+        ("bfloat16", "amx_bf16", False),
+    ],
+)
+def test_a_type_that_the_processor_emulates_is_advised_against(
+    dtype: str, flag: str, *, slow: bool
+) -> None:
+    wanted = backend(DTYPE=dtype)
+    on = host(cpu=Cpu("a processor", (0,), frozenset({"avx2", flag})))
+    (step,) = [step for step in cpu.steps(wanted) if step.id == "cpu.bfloat16"]
+    assert step.advice
+    assert bool(step.missing(on)) == slow
+    assert "DTYPE=float32 into env/cpu.env" in step.fix
 
 
 def test_a_processor_beside_a_card_needs_avx() -> None:
