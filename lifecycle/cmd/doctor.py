@@ -18,12 +18,19 @@ if TYPE_CHECKING:
 
 @command(help={
     "gpu": GPU_OR_BEST_HELP,
+    "all": "also show what is as it should be",
     "json": "print JSON for programs",
     "record": "also write what was read into this folder, without names, serials and tokens",
     "replay": "look at the machine recorded in this folder instead of this one",
 })  # fmt: skip
-def doctor(
-    context: Context, gpu: str = "auto", record: str = "", replay: str = "", *, json: bool = False
+def doctor(  # noqa: PLR0913 - each is an option of the command
+    context: Context,
+    gpu: str = "auto",
+    record: str = "",
+    replay: str = "",
+    *,
+    all_: bool = False,
+    json: bool = False,
 ) -> None:
     """Look at this machine: what is there, what is missing, and the exact next step."""
     del context
@@ -43,7 +50,9 @@ def doctor(
     if json:
         report.document(_as_data(seen))
     else:
-        report.checkup(seen.backend, seen.host, seen.found, startable=seen.startable)
+        report.checkup(
+            seen.backend, seen.host, seen.found, startable=seen.startable, everything=all_
+        )
     if not seen.ready:
         _refuse(seen.found)
 

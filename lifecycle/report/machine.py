@@ -21,27 +21,24 @@ MARKS = {
 """How the doctor shows a finding's state."""
 
 
-def checkup(
-    backend: Backend, host: Host, found: list[Finding], *, startable: bool, alone: bool = True
+def checkup(  # noqa: PLR0913 - three by name
+    backend: Backend,
+    host: Host,
+    found: list[Finding],
+    *,
+    startable: bool,
+    alone: bool = True,
+    everything: bool = False,
 ) -> None:
     """The doctor's table: what needs a person first.
 
     Args:
         alone: nobody goes on from here but the person.
+        everything: also what is as it should be; else that is counted.
     """
     kind = "" if backend.name == backend.gpu else f" ({backend.gpu})"
     line(f"{_machine(host)}; looked at for the backend {backend.name}{kind}\n")
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
-    table.add_column("state", ratio=2, overflow="fold")
-    table.add_column("found, and the next step (→)", ratio=3, overflow="fold")
-    for one in found:
-        mark, colour = MARKS[one.state]
-        told = Text(one.detail)
-        if one.fix:
-            told.append(("\n" if one.detail else "") + f"→ {one.fix}", style=colour)
-        table.add_row(f"[{colour}]{mark}[/]", escape(one.name), told)
-    out.print(table)
+    out.print(_table(found, everything=everything))
     for name, why in host.unread.items():
         out.print(f"\n[yellow]not read[/]  {name}: {escape(why)}")
     if not alone:
@@ -55,6 +52,27 @@ def checkup(
         line(f"\nNext: {', then '.join(todo)}")
     elif startable and findings.ready(found):
         line(f"\nAll is ready: {backend.url}/v1")
+
+
+def _table(found: list[Finding], *, everything: bool) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    table.add_column("state", ratio=2, overflow="fold")
+    table.add_column("found, and the next step (→)", ratio=3, overflow="fold")
+    shown = [one for one in found if everything or one.state != findings.OK]
+    for one in shown:
+        mark, colour = MARKS[one.state]
+        told = Text(one.detail)
+        if one.fix:
+            told.append(("\n" if one.detail else "") + f"→ {one.fix}", style=colour)
+        table.add_row(f"[{colour}]{mark}[/]", escape(one.name), told)
+    folded = len(found) - len(shown)
+    if folded:
+        mark, colour = MARKS[findings.OK]
+        rest = "all else" if shown else "everything"
+        many = "1 state" if folded == 1 else f"{folded} states"
+        table.add_row(f"[{colour}]{mark}[/]", rest, f"{many} (inv doctor --all)")
+    return table
 
 
 def _machine(host: Host) -> str:

@@ -13,7 +13,7 @@ from lifecycle.host import GIB, Cpu, Host, Memory, Os, Server, Windows
 from lifecycle.layers import Pull
 from lifecycle.report import terminal
 from lifecycle.step import Step
-from lifecycle.steps.findings import UNREAD, Finding
+from lifecycle.steps.findings import OK, PERSON, UNREAD, Finding
 from tests.unit.given import KEY, backend, running
 
 Captured = pytest.CaptureFixture[str]
@@ -255,3 +255,23 @@ def test_a_doctor_that_could_not_ask_does_not_say_that_all_is_ready(capsys: Capt
     assert "All is ready" not in said
     assert "What is marked ? did not answer in time. Look again: inv doctor" in said
     assert "?" in said.splitlines()[3]
+
+
+@pytest.mark.parametrize(
+    ("states", "rest", "shown"),
+    [([OK, OK], "everything", "2 states"), ([PERSON, OK], "all else", "1 state ")],
+)
+def test_the_doctor_folds_what_is_fine(
+    states: list[str], rest: str, shown: str, capsys: Captured
+) -> None:
+    found = [Finding(f"a.{n}", f"state {n}", one, "why") for n, one in enumerate(states)]
+    on = Host(os=Os("linux", name="Debian"))
+    report.checkup(backend(), on, found, startable=True)
+    said = capsys.readouterr().out
+    assert rest in said
+    assert shown in said
+    assert ("state 0" in said, "state 1" in said) == (states[0] == PERSON, False)
+    report.checkup(backend(), on, found, startable=True, everything=True)
+    said = capsys.readouterr().out
+    assert "state 1" in said
+    assert "--all" not in said
