@@ -19,9 +19,13 @@ class LifecycleError(Exception):
         what: what happened, in one line.
         why: what is known about the cause; may have several lines.
         fix: what to type or do next.
+
+    Attributes:
+        log: the file with all that the command did; "" when there is none.
     """
 
     exit_code = 1
+    log = ""
 
     def __init__(self, what: str, *, why: str = "", fix: str = "") -> None:
         self.what = without_credentials(what)

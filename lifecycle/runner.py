@@ -10,6 +10,7 @@ from lifecycle.files import Files
 from lifecycle.host import Host, Sanity
 from lifecycle.layers import Pull
 from lifecycle.paths import Paths
+from lifecycle.run_log import RunLog
 from lifecycle.runtimes import known_answers, ready, runtime
 from lifecycle.runtimes.drain import Patience
 from lifecycle.shell import Shell
@@ -64,12 +65,19 @@ class Runner:
 
     Args:
         look: takes a fresh look at the machine.
+        log: keeps what was done; None for nothing.
     """
 
     def __init__(
-        self, paths: Paths, shell: Shell, look: Callable[[], Host], display: Display
+        self,
+        paths: Paths,
+        shell: Shell,
+        look: Callable[[], Host],
+        display: Display,
+        log: RunLog | None = None,
     ) -> None:
         self._paths = paths
+        self._log = None if shell.dry else log
         self._shell = shell
         self._look = look
         self._display = display
@@ -82,6 +90,14 @@ class Runner:
             StepFailed: its actions succeeded, its state did not follow.
             RestartNeeded: its state needs a restart to take effect.
         """
+        try:
+            return self._apply(steps, host)
+        except BaseException as error:
+            if self._log:
+                self._log.failure(error)
+            raise
+
+    def _apply(self, steps: Iterable[Step], host: Host) -> bool:
         worked = False
         for step in steps:
             why = step.missing(host)
@@ -91,8 +107,10 @@ class Runner:
                 raise step.failure(f"not so: {step.name}", why=why, fix=step.fix)
             worked = True
             self._display.begin(step, why)
+            if self._log:
+                self._log.step(step, why)
             for action in step.actions:
-                self._perform(action)
+                self._do(action)
             if self._shell.dry and step.restart:
                 self._shell.say(f"# only after a restart: {step.restart}")
             if not self._shell.dry:
@@ -108,6 +126,18 @@ class Runner:
         why = step.missing(host)
         if why:
             raise StepFailed(f"not so after all: {step.name}", why=why, fix=step.fix)
+
+    def _do(self, action: Action) -> None:
+        if self._log is None:
+            self._perform(action)
+            return
+        self._log.action(str(action))
+        try:
+            self._perform(action)
+        except BaseException:
+            self._log.ended("failed")
+            raise
+        self._log.ended()
 
     def _perform(self, action: Action) -> None:
         match action:
@@ -159,6 +189,8 @@ class Runner:
                 self._shell.remove(action)
 
     def _line(self, line: str) -> None:
+        if self._log:
+            self._log.line(line)
         self._display.progress("", line)
 
     def _hub(self) -> "Hub":

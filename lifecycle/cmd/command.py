@@ -11,6 +11,8 @@ from lifecycle import refusals
 from lifecycle.errors import INTERRUPTED, LifecycleError
 
 if TYPE_CHECKING:
+    from lifecycle.paths import Paths
+    from lifecycle.run_log import RunLog
     from lifecycle.shell import Shell
 
 GPU_HELP = "a backend (a file in env/), cpu, cuda, rocm, or auto"
@@ -93,6 +95,23 @@ def shell_for(context: Context, *, elsewhere: bool = False) -> "Shell":
     from lifecycle.shell import Shell
 
     return Shell(dry=dry(context) or elsewhere, say=report.line)
+
+
+def log_of(where: "Paths") -> "RunLog":
+    """The log of this command; secrets of the root `.env` and of the environment are hidden."""
+    import os
+
+    from lifecycle import env_file, run_log
+    from lifecycle.keys import KEYS
+
+    names = [key.name for key in KEYS.values() if key.secret]
+    secrets = [os.environ.get(name, "") for name in names]
+    try:
+        kept = env_file.read(where.secrets, where.root, secrets_allowed=True)
+        secrets += [kept[name].text for name in names if name in kept]
+    except LifecycleError:
+        pass  # whoever reads the file next says what is wrong with it
+    return run_log.of_this_command(where.home, secrets)
 
 
 def _exit(error: LifecycleError) -> Exit:

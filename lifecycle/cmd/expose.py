@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from lifecycle.cmd.command import command, shell_for
+from lifecycle.cmd.command import command, log_of, shell_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -183,7 +183,9 @@ def _apply(
 
     shell = here.shell
     progress = report.Listening(live=not shell.dry)
-    runner = Runner(where, shell, lambda: serve.survey(here.again(), where, target), progress)
+    runner = Runner(
+        where, shell, lambda: serve.survey(here.again(), where, target), progress, log_of(where)
+    )
     try:
         return runner.apply(plan, host)
     except (CommandFailed, StepFailed) as error:

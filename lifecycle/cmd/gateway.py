@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from lifecycle.cmd.command import command, shell_for
+from lifecycle.cmd.command import command, log_of, shell_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -257,7 +257,7 @@ def _apply(
 
     progress = report.Progress(live=not shell.dry)
     try:
-        runner = Runner(where, shell, look, progress)
+        runner = Runner(where, shell, look, progress, log_of(where))
         return runner.apply(plan, host)
     finally:
         progress.stop()

@@ -2,7 +2,7 @@
 
 from invoke import Context
 
-from lifecycle.cmd.command import GPU_HELP, command, shell_for
+from lifecycle.cmd.command import GPU_HELP, command, log_of, shell_for
 
 
 @command(help={
@@ -30,7 +30,9 @@ def pull(context: Context, gpu: str = "auto", image: str = "") -> None:
     for line in docker.notes(backend, host):
         report.note(line)
     progress = report.Progress(live=not shell.dry)
-    runner = Runner(where, shell, lambda: facts.gather(backend, where, machine.again()), progress)
+    runner = Runner(
+        where, shell, lambda: facts.gather(backend, where, machine.again()), progress, log_of(where)
+    )
     wanted = docker.image(backend, host)
     try:
         worked = runner.apply(docker.steps(backend, host, where), host)

@@ -113,8 +113,16 @@ def status(context: Context, gpu: str = "", *, json: bool = False, verbose: bool
     "gpu": GPU_HELP,
     "follow": "go on printing until Ctrl-C",
     "lines": "how many of the last lines to print",
+    "run": "the log of the last command that had work to do, instead of the server's",
 })  # fmt: skip
-def logs(context: Context, gpu: str = "auto", *, follow: bool = False, lines: int = 100) -> None:
+def logs(
+    context: Context,
+    gpu: str = "auto",
+    *,
+    follow: bool = False,
+    lines: int = 100,
+    run: bool = False,
+) -> None:
     """Print the server's log; that of a start that failed, too."""
     from lifecycle.cmd import choose
     from lifecycle.errors import CommandFailed, HostNotReady
@@ -122,6 +130,9 @@ def logs(context: Context, gpu: str = "auto", *, follow: bool = False, lines: in
     from lifecycle.step import Command
 
     where = choose.places()
+    if run:
+        _print_run(where)
+        return
     backend = choose.with_log(gpu, where)
     started = launch.read(where.run(backend.name))
     module = runtime(started.runtime or backend.runtime)
@@ -131,6 +142,18 @@ def logs(context: Context, gpu: str = "auto", *, follow: bool = False, lines: in
     code = shell_for(context).pour(Command(argv), _print)
     if code:
         raise CommandFailed(f"this command failed (exit {code}): {Command(argv)}")
+
+
+def _print_run(where: "Paths") -> None:
+    from lifecycle import run_log
+    from lifecycle.errors import HostNotReady
+
+    kept = run_log.files(run_log.folder(where.home))
+    if not kept:
+        raise HostNotReady(
+            "no command had work to do yet", fix=f"Logs come to lie in {run_log.folder(where.home)}"
+        )
+    sys.stdout.buffer.write(kept[-1].read_bytes())
 
 
 def _print(piece: bytes) -> None:

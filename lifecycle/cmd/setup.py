@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from invoke import Context
 
-from lifecycle.cmd.command import command, shell_for
+from lifecycle.cmd.command import command, log_of, shell_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,9 @@ def carry_out(context: Context, plan: "Plan", replay: str = "") -> None:
     try:
         with shell.lock(where.home / "setup.lock", report.note):
             _may_be_root(steps, host, shell)
-            runner = Runner(where, shell, lambda: facts.survey(where, here.again()), progress)
+            runner = Runner(
+                where, shell, lambda: facts.survey(where, here.again()), progress, log_of(where)
+            )
             worked = runner.apply(steps, host)
     finally:
         progress.stop()

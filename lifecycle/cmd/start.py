@@ -4,6 +4,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lifecycle.cmd.command import log_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -155,7 +157,7 @@ def _runner(where: "Paths", here: "Here", look: "Callable[[], Host]") -> "Iterat
 
     progress = report.Progress(live=not here.shell.dry)
     try:
-        yield Runner(where, here.shell, look, progress)
+        yield Runner(where, here.shell, look, progress, log_of(where))
     finally:
         progress.stop()
 

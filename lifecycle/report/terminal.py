@@ -39,6 +39,8 @@ def failure(error: LifecycleError) -> None:
         err.print(Text(f"  {text}", style="default"))
     for number, text in enumerate(error.fix.splitlines()):
         err.print(Text("→ " if number == 0 else "  ", style="green"), Text(text), sep="")
+    if error.log:
+        err.print(Text(f"  All it did: {error.log}", style="dim"))
 
 
 def megabytes(size: float) -> str:

@@ -22,6 +22,7 @@ from lifecycle.host import Host
 from lifecycle.hub import client
 from lifecycle.layers import Pull
 from lifecycle.models import figures, seed
+from lifecycle.run_log import RunLog
 from lifecycle.runner import Runner
 from lifecycle.runtimes import ready
 from lifecycle.shell import Shell
@@ -123,6 +124,26 @@ def test_steps_come_in_order_and_the_machine_is_looked_at_after_each() -> None:
         "begin one: no one", "run make one", "progress 50 %", "look", "done one",
         "begin two: no two", "run make two", "progress 50 %", "look", "done two",
     ]  # fmt: skip
+
+
+def test_what_is_done_is_kept_in_a_log_and_a_failure_names_it(tmp_path: Path) -> None:
+    world, log = World(), RunLog(tmp_path, "up")
+    steps = [made("one"), state("two", Command(("make", "other")))]
+    runner = Runner(PATHS, world, world.look, world, log)
+    with pytest.raises(StepFailed) as caught:
+        runner.apply(steps, Host())
+    assert log.path is not None
+    assert caught.value.log == str(log.path)
+    text = log.path.read_text()
+    for part in ("one: one\nno one\n$ make one\n50 %\n[done", "failed: not so after all: two"):
+        assert part in text
+
+
+def test_a_dry_run_leaves_no_log(tmp_path: Path) -> None:
+    world, log = World(), RunLog(tmp_path, "up")
+    world.dry = True
+    Runner(PATHS, world, world.look, world, log).apply([made("one")], Host())
+    assert log.path is None
 
 
 def test_a_step_that_an_earlier_one_made_needless_is_passed_by() -> None:
