@@ -63,7 +63,7 @@ def run(
             if not held:
                 raise
             if time.monotonic() >= until:
-                failure.fix = f"Wait for {holder(held)} to end, then run the same again."
+                failure.fix = f"Wait for {holder(held)} to end, then run the same command again."
                 raise
             time.sleep(PAUSE_SECONDS)
         else:

@@ -257,7 +257,7 @@ def _applicable(settings: Settings, name: str) -> Settings:
         # The root .env and the process environment are for every backend of this machine.
         if settings[key].source.startswith((f"env/{name}.env:", f"{LOCAL}/{name}.env:")):
             raise ConfigError(
-                f"{settings[key].source}: {key} does not hold for GPU={gpu}",
+                f"{settings[key].source}: {key} does not apply to GPU={gpu}",
                 why=f"it is for GPU={' and '.join(KEYS[key].gpus)}",
                 fix="Take the line out.",
             )

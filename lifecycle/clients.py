@@ -183,9 +183,9 @@ def _problem(client: Client) -> str:
             "64 of them, a letter or digit first"
         )
     if not isinstance(client.sha256, str) or not DIGEST.fullmatch(client.sha256):
-        return f"the digest of {client.name} is none"
+        return f"{client.name}: not a valid SHA-256 digest"
     if not isinstance(client.made, str) or not _is_day(client.made):
-        return f"the day of {client.name} is none"
+        return f"{client.name}: not a valid date"
     for word, limit in (("rate", client.rate), ("in_flight", client.in_flight)):
         # A bool is an int to Python.
         if type(limit) is not int or not 0 <= limit <= MOST:

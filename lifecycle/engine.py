@@ -44,7 +44,7 @@ class EngineSilent(HostNotReady):
         super().__init__(
             "the Docker Engine does not answer",
             why=_plain(error),
-            fix="Start it (inv doctor tells its state), then run the same again.",
+            fix="Start it (inv doctor tells its state), then run the same command again.",
         )
 
 
@@ -343,7 +343,7 @@ def _lost(error: Exception) -> Exception:
     if tables.pull.problem(said).name == "credentials":
         return _Refused(said)
     return HostNotReady(
-        "the Docker Engine is gone, in the middle of a pull or before it",
+        "lost the connection to the Docker Engine before or during the pull",
         why=said,
         fix="inv doctor tells its state; inv setup.docker starts it. Then the same again.",
     )

@@ -47,7 +47,7 @@ class HostNotReady(LifecycleError):
 
 
 class RestartNeeded(LifecycleError):
-    """All done so far; after a restart, run the same again."""
+    """All done so far; after a restart, run the same command again."""
 
     exit_code = 4
 

@@ -205,7 +205,8 @@ def download(file: Download, on_line: Callable[[str], None]) -> None:
         part.unlink(missing_ok=True)
         raise HostNotReady(
             f"cannot fetch {file.url}", why=str(error),
-            fix="Check the network (a proxy is read from HTTPS_PROXY), then run the same again.",
+            fix="Check the network (a proxy is read from HTTPS_PROXY), then run the same command "
+            "again.",
         ) from None  # fmt: skip
     except BaseException:
         part.unlink(missing_ok=True)
@@ -215,7 +216,7 @@ def download(file: Download, on_line: Callable[[str], None]) -> None:
         raise HostNotReady(
             f"{file.url} is not what it should be",
             why=f"sha256 {digest.hexdigest()}\nwanted {file.sha256}",
-            fix="Do not install it. Run the same again; if it stays so, report it.",
+            fix="Do not install it. Run the same command again; if that does not help, report it.",
         )
     part.replace(file.path)
 

@@ -57,7 +57,7 @@ def _cannot_be_run(command: Command, error: OSError) -> CommandFailed:
         return CommandFailed(
             f"no further process can be started: {command}",
             why="this user or this container has as many processes as it may (ulimit -u, pids.max)",
-            fix="End some, or raise the limit; then run the same again.",
+            fix="End some, or raise the limit; then run the same command again.",
         )
     return CommandFailed(f"this command cannot be run: {command}", why=error.strerror or str(error))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lifecycle.errors import HostNotReady, LifecycleError
 
-GO_ON = "then run the same again: what was begun is taken up or redone."
+GO_ON = "then run the same command again: what was begun is taken up or redone."
 ELSEWHERE = "Run as the owner of that folder, or set LIFECYCLE_HOME= in .env to a different one."
 MOVE_AWAY = "Move away what is in its place, or set LIFECYCLE_HOME= in .env to a different folder."
 

@@ -104,7 +104,7 @@ class Runner:
             if not why or (step.advice and not step.actions):
                 continue
             if not step.actions:
-                raise step.failure(f"not so: {step.name}", why=why, fix=step.fix)
+                raise step.failure(f"requirement not met: {step.name}", why=why, fix=step.fix)
             worked = True
             self._display.begin(step, why)
             if self._log:
@@ -125,7 +125,7 @@ class Runner:
             raise RestartNeeded(f"done, but not in force yet: {step.name}", fix=step.restart)
         why = step.missing(host)
         if why:
-            raise StepFailed(f"not so after all: {step.name}", why=why, fix=step.fix)
+            raise StepFailed(f"still not true after the fix: {step.name}", why=why, fix=step.fix)
 
     def _do(self, action: Action) -> None:
         if self._log is None:
@@ -208,7 +208,7 @@ class Runner:
             raise CommandFailed(
                 f"this command failed (exit {code}): {command}",
                 why="what it said stands above",
-                fix="Run it by hand to see more, then run the same again.",
+                fix="Run it by hand to see more, then run the same command again.",
             )
 
     def _check(self, action: CheckAnswers) -> None:

@@ -104,7 +104,7 @@ class Shell:
             raise refusals.of_program(str(command), command.argv, tail) or CommandFailed(
                 f"this command failed (exit {process.returncode}): {command}",
                 why="\n".join(tail),
-                fix="Mend what it says, then run the same again.",
+                fix="Mend what it says, then run the same command again.",
             )
 
     def replace(self, command: Command) -> int:
@@ -182,7 +182,7 @@ class Shell:
         now = None if old is None else decoded(old.removeprefix(codecs.BOM_UTF8))
         if now != seen:
             raise HostNotReady(
-                f"{file.path} was changed while we looked at it", fix="Run the same again."
+                f"{file.path} was changed while we looked at it", fix="Run the same command again."
             )
         if old is not None and not file.backup.exists():
             file.backup.write_bytes(old)

@@ -250,7 +250,7 @@ def _take_back_if_open(
         return
     _apply(steps.removal(host, where, (new,)), host, where, here)
     raise ServerUnhealthy(
-        f"{new.mount.url} let strangers in; it is taken back",
+        f"{new.mount.url} accepted a request without a key; it has been unexposed",
         why="\n".join(wrong),
         fix="See what else is served: inv expose --status, and tailscale serve status",
     )

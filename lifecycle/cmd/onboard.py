@@ -105,7 +105,7 @@ def _settings(where: "Paths", shell: "Shell", *, ask: bool) -> None:
         return
     shell.write(WriteFile(where.secrets, wanted, PRIVATE))
     if not shell.dry:
-        what = "Made from .env.example, for your eyes only" if text is None else "Added HF_TOKEN"
+        what = "Made from .env.example, readable by you alone" if text is None else "Added HF_TOKEN"
         report.line(f"{what}: {where.secrets}")
 
 

@@ -110,7 +110,7 @@ def _figures(backend: "Backend", weights: "Weights", where: "Paths") -> "Model":
     found = figures.of_hub(where, hub.repo, hub.revision, how)
     if found is None:
         raise ModelUnavailable(f"the figures of {hub.repo} cannot be read",
-                               fix="Run the same again; they are asked for anew.")  # fmt: skip
+                               fix="Run the same command again: they are read anew.")  # fmt: skip
     return found
 
 

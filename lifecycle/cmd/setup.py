@@ -125,7 +125,8 @@ def _may_be_root(steps: "list[Step]", host: "Host", shell: "Shell") -> None:
         raise HostNotReady(
             "this needs root, and there is no sudo here",
             why=str(asked[0]),
-            fix="Become root (su -), install sudo for your account, then run the same again.",
+            fix="Become root (su -), install sudo for your account, then run the same command "
+            "again.",
         )
     if shell.replace(Command(("sudo", "-v"))):
         raise HostNotReady(

@@ -80,7 +80,7 @@ class Output(Stream):
             self.lost = True
             raise OutputLost(
                 f"the output cannot be written: {error.strerror}",
-                fix="Send it elsewhere, e.g. to a disk with room, and run the same again.",
+                fix="Send it elsewhere, e.g. to a disk with room, and run the same command again.",
             ) from None
 
 

@@ -119,7 +119,7 @@ def _refuse_in_vain(candidate: "Backend") -> None:
         raise ConfigError(
             f"MODEL={one.text} is set in {one.source}, which stands above every switch",
             why="a value there holds for all backends, and before their own files",
-            fix="Take MODEL out of it, then run the same again.",
+            fix="Take MODEL out of it, then run the same command again.",
         )
     for key, one in above.items():
         report.note(f"{key}={one.text} holds for this model, too: {one.source} says so")

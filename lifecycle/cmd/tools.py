@@ -29,7 +29,7 @@ def own() -> "Tools":
     except FileNotFoundError as error:
         raise HostNotReady(
             "uv is missing from our own .venv", why=str(error),
-            fix="Remove .venv and run the same again: ./inv makes it anew.",
+            fix="Remove .venv and run the same command again: ./inv makes it anew.",
         ) from None  # fmt: skip
     return Tools(uv, str(Path(sys.executable).resolve()), version)
 

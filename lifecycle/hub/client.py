@@ -305,7 +305,7 @@ def _no_hub(endpoint: str, error: Exception) -> LifecycleError:
     return HostNotReady(
         f"{endpoint} does not answer like a Hugging Face hub",
         why=f"{type(error).__name__}: {error}",
-        fix="A page to log in to the network, or a proxy, may stand between. Check HF_ENDPOINT.",
+        fix="A captive portal or a proxy may be in the way. Check HF_ENDPOINT.",
     )
 
 

@@ -14,7 +14,7 @@ from lifecycle.hub.repo import ENDPOINT
 from lifecycle.hub.token import Token
 
 TOKENS = f"{ENDPOINT}/settings/tokens"
-AGAIN = "then run the same again."
+AGAIN = "then run the same command again."
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ PATIENCE = 900.0
 RATE_WINDOW = 60.0
 """Seconds to wait when the hub limits and does not say how long."""
 PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-LATER = "Run the same again later; what was fetched is kept."
+LATER = "Run the same command again later; what was fetched is kept."
 
 
 class Waiting:
@@ -83,7 +83,7 @@ class Waiting:
             raise HostNotReady(
                 f"the hub limits requests and asks to wait {seconds:.0f} s",
                 why="too many came from this address or token",
-                fix="Run the same again after that time. With a token the limit is higher.",
+                fix="Run the same command again after that time. With a token the limit is higher.",
             )
         self._tell(f"the hub limits requests: waiting {seconds:.0f} s, as it asks")
         self._sleep(seconds)

@@ -90,7 +90,7 @@ def problem(place: Path) -> str:
     absent = [path for path, size in listed.items() if _size(place / path) != size]
     if absent:
         return (
-            f"{place} lacks {len(absent)} of its {len(listed)} files, e.g. {absent[0]}: "
+            f"{place} is missing {len(absent)} of its {len(listed)} files, e.g. {absent[0]}: "
             "its download was not finished"
         )
     touched = verifying.touched(place, listed)

@@ -85,11 +85,11 @@ def _rsync(login: Login, wanted: Order) -> None:
         if "No space left" in error.why or "quota exceeded" in error.why:
             raise ModelUnavailable(
                 f"there is no room left for {wanted.repo.id}", why=error.why,
-                fix="Free some room, then run the same again: it goes on where it stopped.",
+                fix="Free some room, then run the same command again: it goes on where it stopped.",
             ) from None  # fmt: skip
         raise HostNotReady(
             f"the copy from {login.host} broke off", why=error.why,
-            fix="Run the same again: it goes on where it stopped.",
+            fix="Run the same command again: it goes on where it stopped.",
         ) from None  # fmt: skip
 
 
@@ -98,10 +98,10 @@ def _refuse_wrong(wanted: Order, wrong: "dict[str, list[Item]]") -> None:
         return
     paths = ", ".join(item.path for items in wrong.values() for item in items)
     raise ModelUnavailable(
-        f"{len(wrong)} of {len(wanted.items)} files did not come as they should: {paths}",
+        f"{len(wrong)} of {len(wanted.items)} files failed verification: {paths}",
         why="their content is not what their names in the cache say; what came otherwise is kept",
-        fix="Run the same again. If it stays so, they are broken there, too; fetch them from "
-        f"the hub: inv seed-models --model {wanted.repo.id}",
+        fix="Run the same command again. If that does not help, they are broken there, too; "
+        f"fetch them from the hub: inv seed-models --model {wanted.repo.id}",
     )
 
 

@@ -63,7 +63,7 @@ def _bad_weights(folder: Path) -> str:
         return f"{INDEX} in {folder} cannot be read: it is broken or was cut off"
     absent = [name for name in indexed if not (folder / name).is_file()]
     if absent:
-        return f"{folder} lacks {len(absent)} of its weight files, e.g. {absent[0]}"
+        return f"{folder} is missing {len(absent)} of its weight files, e.g. {absent[0]}"
     files = _weight_files(folder)
     if not files:
         return f"{folder} has no weights ({', '.join(WEIGHTS)})"

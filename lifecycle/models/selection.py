@@ -176,7 +176,7 @@ def _indexed(repo: str, name: str, index: Mapping[str, Any], paths: set[str]) ->
     missing = sorted(named - paths)
     if missing:
         raise ModelUnavailable(
-            f"{repo} lacks {len(missing)} of its {len(named)} weight files, e.g. {missing[0]}",
+            f"{repo} is missing {len(missing)} of its {len(named)} weight files, e.g. {missing[0]}",
             why=f"{name} names them, and the repo does not have them",
             fix=_tell_authors(repo),
         )

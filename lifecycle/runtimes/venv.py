@@ -180,8 +180,8 @@ def _end_latecomers(run: Path) -> None:
         raise HostNotReady(
             f"the server in {run} was not stopped",
             why=f"these processes do not end: {pids}",
-            fix="Run the same again. If they stay, they wait for a device or a disk: restart the "
-            "machine.",
+            fix="Run the same command again. If they stay, they wait for a device or a disk: "
+            "restart the machine.",
         )
 
 

@@ -99,7 +99,7 @@ def _steps(plan: Plan) -> list[Step]:
                 id="amd.read",
                 name="AMD cards can be looked at",
                 missing=not_read("amd"),
-                fix="Run the same again; if it stays so, run rocminfo by hand.",
+                fix="Run the same command again; if that does not help, run rocminfo by hand.",
                 unread=not_read("amd"),
             )
         ]

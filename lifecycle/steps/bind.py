@@ -94,7 +94,9 @@ def _keyed() -> Step:
     return Step(
         id="bind.keyed",
         name="somebody has a key of the gateway's",
-        missing=lambda now: "" if now.serving.clients else "it would be open, and for nobody",
+        missing=lambda now: (
+            "" if now.serving.clients else "no client has a key yet, so nobody could use it"
+        ),
         fix="inv key.add NAME; then the same again.",
     )
 

@@ -18,7 +18,7 @@ def steps(host: Host) -> list[Step]:
             id="checkout.line_ends",
             name="env files and scripts have Unix line ends",
             missing=lambda now: f"Windows line ends in {', '.join(now.crlf)}" if now.crlf else "",
-            fix=f"Mend them: sed -i 's/\\r$//' {shlex.join(host.crlf)}; and for good: "
+            fix=f"Fix them: sed -i 's/\\r$//' {shlex.join(host.crlf)}; and for good: "
             "git config core.autocrlf input",
         ),
         Step(

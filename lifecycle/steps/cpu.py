@@ -86,7 +86,7 @@ def _lacks(host: Host, wanted: list[str]) -> str:
     if not host.cpu.flags:
         return ""  # Unreadable is not absent; vLLM itself says so at once.
     lacking = sorted(set(wanted) - host.cpu.flags)
-    return f"the processor lacks {', '.join(lacking)}" if lacking else ""
+    return f"the processor is missing {', '.join(lacking)}" if lacking else ""
 
 
 def _memory(backend: Backend, host: Host) -> str:

@@ -5,7 +5,7 @@ from lifecycle.host import Host
 from lifecycle.step import Step
 from lifecycle.steps.root import as_root
 
-AGAIN = "then run the same again."
+AGAIN = "then run the same command again."
 
 
 def steps(host: Host) -> list[Step]:

@@ -131,7 +131,7 @@ def _unread() -> Step:
         id=ANSWERS_ID,
         name=ANSWERS,
         missing=silent,
-        fix="Look again: inv doctor. If it stays so, see what hangs: docker version",
+        fix="Look again: inv doctor. If that does not help, see what hangs: docker version",
         unread=not_read("docker"),
     )
 

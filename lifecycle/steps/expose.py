@@ -244,8 +244,8 @@ def _answering(paths: Paths) -> Step:
         id="expose.tailscale_answers",
         name="Tailscale can be asked to take it back",
         missing=missing,
-        fix=f"Log in again ({BY}), then the same again. Is Tailscale gone for good: delete "
-        f"{paths.exposed}",
+        fix=f"Log in again ({BY}), then run the same command again. If Tailscale has been removed "
+        f"for good, delete {paths.exposed}",
     )
 
 

@@ -86,7 +86,7 @@ def _files(wanted: Wanted, paths: Paths) -> Step:
         id="gateway.files",
         name="the gateway's files are written",
         missing=lambda now: (
-            "" if now.gateway.files == files.digest(texts) else "they are not, or are others"
+            "" if now.gateway.files == files.digest(texts) else "missing or out of date"
         ),
         actions=tuple(WriteFile(where / name, text, 0o600) for name, text in texts.items()),
     )
@@ -146,14 +146,14 @@ def _works(wanted: Wanted, paths: Paths, tools: Tools) -> Step:
     def missing(now: Host) -> str:
         found = now.gateway
         if found.live != wanted.revision:
-            return "it works by another configuration, or by none"
+            return "it is running a different configuration, or none"
         if found.unkeyed != 401:
             return f"a request without a key got {found.unkeyed or 'no answer'} and not 401"
         return "" if found.metrics in {401, 404} else f"/metrics answers with {found.metrics}"
 
     return Step(
         id="gateway.answers",
-        name=f"{wanted.url}/v1 answers as configured, and only to who has a key",
+        name=f"{wanted.url}/v1 answers as configured, and only to clients with a key",
         missing=missing,
         actions=(_await(wanted.inside, paths, tools, SOON),),
         fix=f"Look at its log: {files.folder(paths) / files.ERRORS}",

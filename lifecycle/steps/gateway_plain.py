@@ -32,7 +32,7 @@ def needs(wanted: Wanted, paths: Paths, host: Host, tools: Tools) -> list[Step]:
                 "" if now.gateway.made_from == row.fingerprint() else "it is not (completely)"
             ),
             actions=from_lock(row, folder, tools, "--require-hashes"),
-            fix=f"Remove {folder} and run the same again.",
+            fix=f"Remove {folder} and run the same command again.",
             phase="install",
         ),
     ]

@@ -124,7 +124,7 @@ def setup(host: Host, paths: Paths, *, toolkit: bool, image: str = "") -> list[S
 def _no_linux_driver(host: Host) -> Step:
     return Step(
         id="nvidia.no_linux_driver",
-        name="no Linux display driver hides the one of Windows",
+        name="no Linux display driver shadows the Windows driver",
         missing=lambda now: ", ".join(_misplaced(now)),
         fix=_removal(host),
     )
@@ -210,8 +210,8 @@ def _way_to_a_card(host: Host) -> str:
         return known.wsl if host.os.wsl else known.linux
     if host.os.wsl and _of_windows(host):
         return (
-            "In Windows: wsl --update; then: wsl --shutdown. If it stays so, install the current "
-            f"driver there: {DRIVERS}"
+            "In Windows: wsl --update; then: wsl --shutdown. If that does not help, install the "
+            f"current driver there: {DRIVERS}"
         )
     if host.os.wsl or host.os.system == "win32":
         return f"Install NVIDIA's driver in Windows ({DRIVERS}), then: wsl --update; wsl --shutdown"
@@ -263,7 +263,7 @@ def _new_enough_card(host: Host, image: str) -> Step:
 def _other_card(host: Host, cuda: Cuda) -> str:
     newer = tables.versions.numbers(best(host).arch) > tables.versions.numbers(cuda.newest_arch)
     if newer:
-        return "Take IMAGE= out of .env: newer images know newer cards. Till then: inv up --gpu cpu"
+        return "Remove IMAGE= from .env: newer images know newer cards. Till then: inv up --gpu cpu"
     return "Serve from the processor: inv up --gpu cpu. No setting makes this card do."
 
 
@@ -396,7 +396,7 @@ def _known() -> Step:
     return Step(
         id="nvidia.known",
         name="the card is in our table",
-        missing=lambda now: "" if row(now) else "nobody has told us of this card yet",
+        missing=lambda now: "" if row(now) else "this card has not been reported to us yet",
         fix="It may work all the same. Tell us: inv doctor --record DIR",
         found=found,
         advice=True,
@@ -412,7 +412,7 @@ def _bfloat16() -> Step:
 
     return Step(
         id="nvidia.bfloat16",
-        name="the card calculates in bfloat16",
+        name="the card supports bfloat16",
         missing=missing,
         fix="Put DTYPE=float16 into the backend's env file.",
         advice=True,

@@ -220,7 +220,7 @@ def _fits(backend: Backend) -> Step:
         id="mount.rocm_fits",
         name="what it borrows goes with the ROCm of the image",
         missing=lambda now: images.belongs(now, images.row(backend, now)),
-        fix="Take IMAGE= out of .env, or name an image of the other ROCm: a wrong pair may "
+        fix="Remove IMAGE= from .env, or name an image of the other ROCm: a wrong pair may "
         "overwrite memory.",
         advice=True,
     )

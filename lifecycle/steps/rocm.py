@@ -167,8 +167,8 @@ def _not_installed(host: Host, recipe: Recipe) -> str:
     if not host.amd.rocm:
         return "it is not installed" + _offer(host, recipe)
     if recipe.runtime and recipe.runtime not in host.packages:
-        return f"ROCm {host.amd.rocm} lacks {recipe.runtime}" + _offer(host, recipe)
-    return f"ROCm {host.amd.rocm} lacks rocminfo"
+        return f"ROCm {host.amd.rocm} is missing {recipe.runtime}" + _offer(host, recipe)
+    return f"ROCm {host.amd.rocm} is missing rocminfo"
 
 
 def _offer(host: Host, recipe: Recipe) -> str:

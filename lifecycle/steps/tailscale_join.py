@@ -82,7 +82,7 @@ def on_windows(host: Host, paths: Paths) -> list[Step]:
                 if now.tailscale.windows.program
                 else f"Tailscale is not installed on Windows\n{WHY_WINDOWS}"
             ),
-            fix="On Windows: winget install Tailscale.Tailscale\nThen run the same again.",
+            fix="On Windows: winget install Tailscale.Tailscale\nThen run the same command again.",
         ),
         Step(
             id="tailscale.windows_service",
@@ -90,8 +90,8 @@ def on_windows(host: Host, paths: Paths) -> list[Step]:
             missing=lambda now: (
                 "" if now.tailscale.windows.state else why_not(now.tailscale.windows)
             ),
-            fix="Start Tailscale from the Start menu of Windows, then run the same again. Do other "
-            "Windows programs not answer either, type wsl --shutdown on Windows first.",
+            fix="Start Tailscale from the Start menu of Windows, then run the same command again. "
+            "If other Windows programs do not respond either, first run wsl --shutdown in Windows.",
         ),
         Step(
             id="tailscale.windows_joined",
@@ -142,7 +142,7 @@ def on_linux(host: Host, paths: Paths) -> list[Step]:
                 "" if now.tailscale.linux.program else "there is no tailscale command"
             ),
             actions=_installation(host, paths),
-            fix="See https://tailscale.com/download/linux, then run the same again.",
+            fix="See https://tailscale.com/download/linux, then run the same command again.",
             phase="install",
         ),
         Step(

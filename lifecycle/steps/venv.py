@@ -63,7 +63,7 @@ def install(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[St
             name=f"the engine {engine.distribution} {engine.version} is installed",
             missing=lambda now: _not_installed(now, engine),
             actions=_installation(engine, paths.engine(engine.name), tools),
-            fix=f"Remove {paths.engine(engine.name)} and run the same again.",
+            fix=f"Remove {paths.engine(engine.name)} and run the same command again.",
             phase="install",
             unread=not_read("backend"),
         ),
@@ -93,7 +93,7 @@ def _not_installed(host: Host, engine: Engine) -> str:
     if not host.venv.made_from:
         return "it is not installed (completely)"
     if host.venv.made_from != engine.fingerprint():
-        return "it was installed from another lock"
+        return "it was installed from a different lock"
     return ""
 
 

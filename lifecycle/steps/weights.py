@@ -30,7 +30,7 @@ def packaged(backend: Backend, paths: Paths, host: Host, tools: Tools) -> list[S
             name=f"the model {model.name} is here and intact",
             missing=lambda now: now.weights.problem,
             actions=_conversion(model, paths, tools, engine),
-            fix=f"Remove {paths.models / model.name} and run the same again.",
+            fix=f"Remove {paths.models / model.name} and run the same command again.",
             phase="model",
             unread=not_read("backend"),
         ),

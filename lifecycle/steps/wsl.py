@@ -16,7 +16,7 @@ from lifecycle.steps import chain, wsl_settings
 from lifecycle.steps.wsl_settings import BY, wsl
 from lifecycle.tables.versions import numbers
 
-REBOOT = f"Restart Windows, then run the same again: {BY}"
+REBOOT = f"Restart Windows, then run the same command again: {BY}"
 
 
 def steps(host: Host, paths: Paths, *, engine: bool = False) -> list[Step]:
@@ -56,7 +56,8 @@ def setup(host: Host, paths: Paths, distro: str) -> list[Step]:
         return _setup_inside(host, paths, name)
     if host.os.system != "win32":
         raise NotSupported(
-            "there is no Windows here", fix="On Linux go on with: inv doctor (it says what lacks)"
+            "there is no Windows here",
+            fix="On Linux, run inv doctor next; it lists what is missing",
         )
     return [
         *_windows(host),
@@ -164,7 +165,7 @@ def _distribution(host: Host, name: str) -> list[Step]:
             missing=lambda now: "" if _find(now, name) else "WSL does not list it",
             actions=(wsl(host, "--install", "-d", name, "--no-launch"),),
             fix=f"If it stays at 0 %: wsl --install -d {name} --web-download. If it is there and "
-            f"not listed, open it once: {name} in the Start menu. Then run the same again.",
+            f"not listed, open it once: {name} in the Start menu. Then run the same command again.",
             phase="install",
         ),
         Step(

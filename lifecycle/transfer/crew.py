@@ -208,10 +208,10 @@ class Crew:
             return
         self._fail(
             ModelUnavailable(
-                f"{job.item.path} came wrong twice (its digest is not {job.item.digest})",
+                f"{job.item.path} failed verification twice (its digest is not {job.item.digest})",
                 why="the server, or something on the way to it, changes what it sends",
-                fix="Run the same again later or with another HF_ENDPOINT; if it stays so, "
-                "report it.",
+                fix="Run the same command again later or with a different HF_ENDPOINT; if that "
+                "does not help, report it.",
             )
         )
 
@@ -221,7 +221,7 @@ class Crew:
             self._fail(
                 HostNotReady(
                     str(wait), why=f"it asks us to come back in {wait.seconds / 60:.0f} minutes",
-                    fix="Run the same again then: it goes on where it stopped.",
+                    fix="Run the same command again then: it goes on where it stopped.",
                 )
             )  # fmt: skip
             return
@@ -252,7 +252,7 @@ class Crew:
         if job.failures >= patience.tries:
             self._fail(
                 HostNotReady(
-                    f"{job.item.path} does not come", why=f"{problem} ({job.failures} times)",
+                    f"could not download {job.item.path}", why=f"{problem} ({job.failures} times)",
                     fix="Check the network (a proxy is read from HTTPS_PROXY), then run the same "
                     "again: it goes on where it stopped.",
                 )

@@ -17,9 +17,9 @@ def told(error: Exception, blobs: Path) -> Exception:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return ModelUnavailable(
             f"there is no room left for {blobs.parent.name}", why=f"{error.strerror}: {blobs}",
-            fix="Free some room, then run the same again: it goes on where it stopped.",
+            fix="Free some room, then run the same command again: it goes on where it stopped.",
         )  # fmt: skip
     return HostNotReady(
         f"cannot write to {blobs}", why=error.strerror or str(error),
-        fix="Look at the disk and at who owns the folder, then run the same again.",
+        fix="Look at the disk and at who owns the folder, then run the same command again.",
     )  # fmt: skip

@@ -573,7 +573,7 @@ def test_what_lets_strangers_in_on_the_way_is_taken_back(machine: Machine) -> No
     with tailnet.listening(Open, machine.port, ADDRESS):
         done = machine.expose()
     assert done.returncode == 8
-    assert "let strangers in; it is taken back" in done.stderr
+    assert "accepted a request without a key; it has been unexposed" in done.stderr
     assert not (machine.net.config or {}).get("Web")
 
 

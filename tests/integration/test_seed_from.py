@@ -211,7 +211,7 @@ def test_what_is_wrong_there_is_set_aside_and_named(here: Here, tower: Tower, th
     blob.write_bytes(content)
     done = here.seed(f"tower:{tower.home}")
     assert done.returncode == ModelUnavailable.exit_code
-    assert "1 of 2 files did not come as they should: model.safetensors" in done.stderr
+    assert "1 of 2 files failed verification: model.safetensors" in done.stderr
     assert [one.name for one in here.repo.glob("blobs/*.corrupt")] == [f"{blob.name}.corrupt"]
     assert not here.visible()
     content[SIZE // 2] ^= 1

@@ -125,7 +125,7 @@ def test_from_a_bare_windows_to_a_distribution_with_an_account(pc: Pc) -> None:
     first = pc.inv("setup.wsl")
     assert first.returncode == 4, first.stderr
     assert pc.changes() == ["wsl.exe --install --no-distribution"]
-    assert "Restart Windows, then run the same again: inv setup.wsl" in first.stderr
+    assert "Restart Windows, then run the same command again: inv setup.wsl" in first.stderr
 
     second = pc.inv("setup.wsl")
     assert second.returncode == 4, second.stderr

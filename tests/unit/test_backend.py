@@ -177,7 +177,7 @@ def test_an_override_without_a_model_is_a_mistake(checkout: Checkout) -> None:
 
 def test_a_key_of_other_hardware_in_the_override_is_a_mistake_too(checkout: Checkout) -> None:
     checkout.env("local/cpu", "MODEL=m\nKV_CACHE_DTYPE=fp8\n")
-    with pytest.raises(ConfigError, match=r"env/local/cpu\.env:2: KV_CACHE_DTYPE does not hold"):
+    with pytest.raises(ConfigError, match=r"env/local/cpu\.env:2: KV_CACHE_DTYPE does not apply"):
         checkout.load()
     checkout.env("local/cpu", "MODEL=m\nKV_CACHE_DTYPE=\n")
     assert checkout.load().model == "m"
@@ -192,7 +192,7 @@ def test_a_key_of_other_hardware_in_the_backends_own_file_is_a_mistake(checkout:
         checkout.load()
     assert caught.value.why == "it is for GPU=cuda and rocm"
     checkout.env("x", f"{CUDA}KV_CACHE_GIB=4\n")
-    with pytest.raises(ConfigError, match="KV_CACHE_GIB does not hold for GPU=cuda"):
+    with pytest.raises(ConfigError, match="KV_CACHE_GIB does not apply to GPU=cuda"):
         checkout.load("x")
 
 

@@ -135,7 +135,10 @@ def test_what_is_done_is_kept_in_a_log_and_a_failure_names_it(tmp_path: Path) ->
     assert log.path is not None
     assert caught.value.log == str(log.path)
     text = log.path.read_text()
-    for part in ("one: one\nno one\n$ make one\n50 %\n[done", "failed: not so after all: two"):
+    for part in (
+        "one: one\nno one\n$ make one\n50 %\n[done",
+        "failed: still not true after the fix: two",
+    ):
         assert part in text
 
 
@@ -157,7 +160,7 @@ def test_a_step_that_an_earlier_one_made_needless_is_passed_by() -> None:
 
 def test_actions_that_do_not_bring_the_state_about_are_a_failed_step() -> None:
     world = World()
-    with pytest.raises(StepFailed, match="not so after all: one") as caught:
+    with pytest.raises(StepFailed, match="still not true after the fix: one") as caught:
         world.apply(state("one", Command(("make", "other")), fix="mend it"), made("two"))
     assert (caught.value.why, caught.value.fix) == ("no one", "mend it")
     assert "run make two" not in world.events
@@ -165,7 +168,7 @@ def test_actions_that_do_not_bring_the_state_about_are_a_failed_step() -> None:
 
 def test_what_only_a_person_can_do_ends_the_run_before_anything_after_it() -> None:
     world = World()
-    with pytest.raises(HostNotReady, match="not so: one") as caught:
+    with pytest.raises(HostNotReady, match="requirement not met: one") as caught:
         world.apply(state("one", fix="switch it on"), made("two"))
     assert (caught.value.why, caught.value.fix) == ("no one", "switch it on")
     assert world.events == []

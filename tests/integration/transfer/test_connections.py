@@ -38,7 +38,7 @@ def test_a_length_that_is_always_too_long(shop: Shop) -> None:
 def test_a_length_that_is_always_too_short(shop: Shop) -> None:
     """The last byte can then not be had."""
     shop.hub.fault(Fault(path=WEIGHTS, where="cdn", lie=-1))
-    with pytest.raises(HostNotReady, match="does not come"):
+    with pytest.raises(HostNotReady, match="could not download"):
         shop.fetch()
     assert missing_bytes(shop.items, shop.place) == 1
 

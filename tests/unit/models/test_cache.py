@@ -80,7 +80,7 @@ def test_a_file_that_went_away_is_missed(paths: Paths) -> None:
     cache.seal(place, FILES)
     (place / "sub" / "model.safetensors").unlink()
     assert not cache.sealed(place)
-    assert "lacks 1 of its 2 files, e.g. sub/model.safetensors" in cache.problem(place)
+    assert "is missing 1 of its 2 files, e.g. sub/model.safetensors" in cache.problem(place)
 
 
 def test_a_file_that_was_cut_off_is_missed(paths: Paths) -> None:

@@ -43,7 +43,7 @@ def test_a_folder_without_weights_is_told(good: Path) -> None:
 def test_a_shard_that_the_index_names_and_is_not_there_is_told(tmp_path: Path) -> None:
     place = make(tmp_path / "model", "a.safetensors")
     index(place, "a.safetensors", "b.safetensors", "c.safetensors")
-    assert folder.problem(place) == f"{place} lacks 2 of its weight files, e.g. b.safetensors"
+    assert folder.problem(place) == f"{place} is missing 2 of its weight files, e.g. b.safetensors"
 
 
 def test_a_link_to_nothing_is_an_unfinished_download(good: Path) -> None:

@@ -160,7 +160,7 @@ def test_a_pipeline_of_models() -> None:
 
 def test_an_index_that_names_missing_files() -> None:
     found = refused(*HF, INDEX, SHARDS[0], index={"weight_map": {"a": SHARDS[0], "b": SHARDS[1]}})
-    assert found.what == f"org/model lacks 1 of its 2 weight files, e.g. {SHARDS[1]}"
+    assert found.what == f"org/model is missing 1 of its 2 weight files, e.g. {SHARDS[1]}"
 
 
 @pytest.mark.parametrize("index", [{}, {"weight_map": {}}, {"weight_map": ["a"]}])

@@ -95,7 +95,7 @@ def test_a_missing_file_is_not_settled_by_hashing(paths: Paths, seeded: tuple[Pa
     place, blob = seeded
     blob.unlink()
     assert settle(paths) is None
-    assert "lacks 1 of its 2 files" in cache.problem(place)
+    assert "is missing 1 of its 2 files" in cache.problem(place)
 
 
 def test_a_record_of_before_november_counts_by_what_it_has(seeded: tuple[Path, Path]) -> None:

@@ -20,7 +20,7 @@ FOLDER = Path(str(recorded.__file__)).parent / "cpu"
     [
         ("xeon-avx512", "x86_64", ""),
         ("arm64", "aarch64", ""),
-        ("old-no-avx2", "x86_64", "the processor lacks avx2"),
+        ("old-no-avx2", "x86_64", "the processor is missing avx2"),
     ],
 )
 def test_recorded_processors_are_judged_by_their_flags(file: str, machine: str, why: str) -> None:
@@ -91,7 +91,7 @@ def test_a_slow_processor_is_advice_and_stops_nothing() -> None:
     _, fast, *_ = cpu.steps(backend())
     slow = host(cpu=Cpu("old", (0,), frozenset({"avx2"})))
     assert fast.advice
-    assert fast.missing(slow) == "the processor lacks avx512f"
+    assert fast.missing(slow) == "the processor is missing avx512f"
     assert fast.missing(host()) == ""
 
 
@@ -118,5 +118,5 @@ def test_a_type_that_the_processor_emulates_is_advised_against(
 
 def test_a_processor_beside_a_card_needs_avx() -> None:
     masked = host(cpu=Cpu("QEMU", (0,), frozenset({"sse4_2"})))
-    assert cpu.beside_gpu().missing(masked) == "the processor lacks avx"
+    assert cpu.beside_gpu().missing(masked) == "the processor is missing avx"
     assert cpu.beside_gpu().missing(host(cpu=Cpu("a", (0,), frozenset({"avx"})))) == ""

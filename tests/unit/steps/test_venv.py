@@ -34,7 +34,7 @@ def test_an_installed_engine_needs_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("stamp", "why"),
-    [("", "it is not installed (completely)"), ("old", "it was installed from another lock")],
+    [("", "it is not installed (completely)"), ("old", "it was installed from a different lock")],
 )
 def test_a_missing_or_outdated_engine_is_told(stamp: str, why: str) -> None:
     on = host(venv=Venv(stamp))
