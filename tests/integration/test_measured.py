@@ -24,7 +24,7 @@ def home(checkout: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("engines", "models", "cache"):
         (folder / name).symlink_to(places().home / name)
     checkout.env["LIFECYCLE_HOME"] = str(folder)
-    checkout.env["KV_CACHE_GIB"] = ROOM
+    checkout.env |= {"KV_CACHE_GIB": ROOM, "DTYPE": "bfloat16"}
     return folder
 
 
