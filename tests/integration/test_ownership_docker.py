@@ -87,6 +87,9 @@ def server(tmp_path: Path, engines: Path, double: str) -> Iterator[Checkout]:
     yield made
     for name in containers():
         docker("rm", "--force", name)
+    # An engine has addresses for some thirty networks.
+    for network in docker("network", "ls", "--quiet", f"--filter=name=vllm-{BACKEND}-").split():
+        docker("network", "rm", network)
 
 
 def test_two_homes_have_two_containers_and_each_stops_its_own(
