@@ -23,7 +23,7 @@ def test_wrong_bytes_are_set_aside_and_fetched_again(shop: Shop) -> None:
 
 def test_bytes_that_stay_wrong_are_never_linked(shop: Shop) -> None:
     shop.hub.fault(Fault(path=WEIGHTS, where="cdn", corrupt=12345))
-    with pytest.raises(ModelUnavailable, match="wrong twice"):
+    with pytest.raises(ModelUnavailable, match="failed verification twice"):
         shop.fetch()
     assert shop.unpublished()
     assert not (shop.place.blobs / shop.weights.name).exists()
